@@ -165,3 +165,21 @@ send_denied(
 		server_waste(s, &p->wire);
 	server_send(s, p, WIRE_JOB_DENIED, &denied.base);
 }
+
+void
+join_answer(struct server *s, struct peer *p, const struct wire_peer *to,
+	const struct allowed_key *key, bool already)
+{
+	Dray__Joined m = DRAY__JOINED__INIT;
+	struct allowed_key k = *key;
+	char role[16];
+
+	snprintf(role, sizeof(role), "%s", role_name(k.role));
+	m.role = role;
+	m.name = k.name;
+	m.namespace_ = k.namespace;
+	m.already = already;
+	m.coordinator = s->id.name;
+	m.sign_public = (ProtobufCBinaryData){ SIGN_KEY_SIZE, s->id.sign_public };
+	server_part(s, to, p, WIRE_JOINED, &m.base);
+}

@@ -221,24 +221,6 @@ describe(const struct joiner *j, char *ret, size_t size)
 		j->token && *j->token->by ? j->token->by : "-", *j->address ? j->address : "-");
 }
 
-void
-join_answer(struct server *s, struct peer *p, const struct wire_peer *to,
-	const struct allowed_key *key, bool already)
-{
-	Dray__Joined m = DRAY__JOINED__INIT;
-	struct allowed_key k = *key;
-	char role[16];
-
-	snprintf(role, sizeof(role), "%s", role_name(k.role));
-	m.role = role;
-	m.name = k.name;
-	m.namespace_ = k.namespace;
-	m.already = already;
-	m.coordinator = s->id.name;
-	m.sign_public = (ProtobufCBinaryData){ SIGN_KEY_SIZE, s->id.sign_public };
-	server_part(s, to, p, WIRE_JOINED, &m.base);
-}
-
 /* By a token of OpenID Connect. False: it is refused; true: it is answered, or will be. */
 static bool
 join_by_identity(struct server *s, struct peer *p, struct joiner *j)

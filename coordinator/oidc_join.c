@@ -13,32 +13,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "common/fs.h"
-#include "common/why.h"
-#include "coordinator/oidc/passes.h"
-#include "coordinator/oidc/sets.h"
-#include "coordinator/server_priv.h"
+#include "coordinator/oidc_priv.h"
 
-#define WAITING_MAX 32
 #define WAIT_MS 12000 /* less than a connection may say nothing (server.c) */
 #define TAG_SIZE 9    /* eight digits that tell two keys of a name apart */
-
-/* One that comes. */
-struct guest {
-	struct wire_peer from; /* len 0 of its id: this place is free */
-	char *token;
-	size_t token_n;
-	uint8_t sign[SIGN_KEY_SIZE];
-	uint64_t until_ms;
-};
-
-struct oidc {
-	struct oidc_rules rules;
-	struct oidc_sets *sets;
-	struct passes passes;
-	uint64_t looked_s; /* when passes were looked at last */
-	struct guest waiting[WAITING_MAX];
-};
 
 /* What is made of it. */
 struct verdict {
@@ -55,162 +33,6 @@ static void _printf_(2, 3) refuse(struct verdict *v, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(v->why, sizeof(v->why), fmt, ap);
 	va_end(ap);
-}
-
-static void
-guest_done(struct guest *g)
-{
-	free(g->token);
-	*g = (struct guest){ .token = NULL };
-}
-
-/* ---- rules and passes */
-
-static int
-load_rules(const char *path, struct oidc *o, char **ret_error)
-{
-	_cleanup_(buf_done) struct buf text = BUF_INIT;
-	_cleanup_(freep) char *why = NULL;
-	int r = fs_read_file(path, OIDC_FILE_MAX, &text);
-
-	if (r < 0)
-		return why_set(
-			ret_error, r, "%s: cannot read who may join: %s.", path, strerror(-r));
-	r = oidc_rules_parse(text.n ? (const char *)text.p : "", text.n, &o->rules, &why);
-	return r < 0 ? why_set(ret_error, r, "%s: %s.", path, why ? why : strerror(-r)) : 0;
-}
-
-static void
-oidc_free(struct oidc *o)
-{
-	if (!o)
-		return;
-	for (size_t i = 0; i < WAITING_MAX; i++)
-		guest_done(&o->waiting[i]);
-	oidc_sets_free(o->sets);
-	oidc_rules_done(&o->rules);
-	passes_done(&o->passes);
-	free(o);
-}
-
-static void
-oidc_freep(struct oidc **o)
-{
-	oidc_free(*o);
-	*o = NULL;
-}
-
-static int
-make(const struct conf *conf, struct oidc **ret, char **ret_error)
-{
-	_cleanup_(oidc_freep) struct oidc *o = calloc(1, sizeof(*o));
-	_cleanup_(freep) char *why = NULL;
-	int r = o ? load_rules(conf->coordinator.oidc, o, ret_error) : -ENOMEM;
-
-	if (r < 0)
-		return r;
-	r = oidc_sets_new(&o->rules, conf->coordinator.oidc_ca, &o->sets, &why);
-	if (r < 0)
-		return why_set(ret_error, r, "[coordinator] oidc: %s.", why ? why : strerror(-r));
-	*ret = steal_ptr(o);
-	return 0;
-}
-
-int
-oidc_start(struct server *s, char **ret_error)
-{
-	const char *dir = s->conf->coordinator.cache_dir;
-	int r;
-
-	if (!s->conf->coordinator.oidc)
-		return 0;
-	if (s->local)
-		return why_set(ret_error, -EINVAL,
-			"[coordinator] oidc is set, but this coordinator listens on a Unix socket, "
-			"and "
-			"has no keys.");
-	if (!dir)
-		return why_set(ret_error, -EINVAL,
-			"[coordinator] oidc is set, and cache_dir is not: who has joined is kept "
-			"there.");
-	r = make(s->conf, &s->oidc, ret_error);
-	if (r < 0)
-		return r;
-	r = passes_load(dir, &s->oidc->passes);
-	if (r < 0)
-		admin_put_aside(dir, PASSES_FILE, "runs of a CI", "they have to join again", r);
-	keys_reload(s);
-	return 0;
-}
-
-void
-oidc_end(struct server *s)
-{
-	oidc_free(steal_ptr(s->oidc));
-}
-
-bool
-oidc_open(const struct server *s)
-{
-	return s->oidc != NULL;
-}
-
-/* The passes stay; what waits comes again by itself. */
-void
-oidc_reload(struct server *s)
-{
-	_cleanup_(freep) char *error = NULL;
-	struct oidc *o = NULL;
-
-	if (!s->oidc)
-		return;
-	if (make(s->conf, &o, &error) < 0) {
-		log_error("who may join stays as it was: %s", error ? error : "out of memory");
-		return;
-	}
-	for (size_t i = 0; i < WAITING_MAX; i++) {
-		o->waiting[i] = s->oidc->waiting[i];
-		s->oidc->waiting[i] = (struct guest){ .token = NULL };
-	}
-	o->passes = s->oidc->passes;
-	s->oidc->passes = (struct passes)PASSES_INIT;
-	o->looked_s = s->oidc->looked_s;
-	oidc_free(s->oidc);
-	s->oidc = o;
-}
-
-int
-oidc_apply(const struct server *s, struct allowed_keys *keys)
-{
-	return s->oidc ? passes_apply(&s->oidc->passes, tokens_now(s), keys) : 0;
-}
-
-static int
-save(struct server *s)
-{
-	return passes_save(s->conf->coordinator.cache_dir, &s->oidc->passes);
-}
-
-bool
-oidc_has(const struct server *s, const char *curve_public)
-{
-	return s->oidc && passes_find(&s->oidc->passes, curve_public);
-}
-
-bool
-oidc_revoke(struct server *s, const char *curve_public)
-{
-	struct pass *k = s->oidc ? passes_find(&s->oidc->passes, curve_public) : NULL;
-
-	if (!k || k->key.revoked)
-		return false;
-	k->key.revoked = true;
-	if (save(s) < 0)
-		log_error(
-			"%s/%s cannot be written: a key that is revoked would count again after a "
-			"restart",
-			s->conf->coordinator.cache_dir, PASSES_FILE);
-	return true;
 }
 
 /* ---- the steps, in their order */
@@ -258,7 +80,7 @@ find_rule(struct server *s, struct oidc_token *t, struct verdict *v)
 	if (!keys)
 		return NULL;
 	if (oidc_token_verify(t, keys, &why) < 0 ||
-		oidc_token_check(t, i->url, i->audience, tokens_now(s), &why) < 0) {
+		oidc_token_check(t, i->url, i->audience, oidc_now(s), &why) < 0) {
 		refuse(v, "That token does not count: %s.", why);
 		return NULL;
 	}
@@ -284,7 +106,7 @@ name_key(const json_t *claims, struct allowed_key *k)
 
 /* Of what is signed: of one token there may be several right signatures. */
 static int
-digest_token(const struct guest *g, struct digest *ret)
+digest_token(const struct oidc_guest *g, struct digest *ret)
 {
 	const char *dot = memrchr(g->token, '.', g->token_n);
 
@@ -292,10 +114,10 @@ digest_token(const struct guest *g, struct digest *ret)
 }
 
 static int
-make_pass(const struct server *s, const struct guest *g, const struct oidc_token *t,
+make_pass(const struct server *s, const struct oidc_guest *g, const struct oidc_token *t,
 	const struct oidc_allow *a, struct pass *ret)
 {
-	uint64_t now = tokens_now(s);
+	uint64_t now = oidc_now(s);
 
 	memset(ret, 0, sizeof(*ret));
 	snprintf(ret->key.curve_public, sizeof(ret->key.curve_public), "%s", g->from.curve);
@@ -323,7 +145,7 @@ keep(struct server *s, struct verdict *v)
 	v->already = own && digest_eq(&own->token, &v->pass.token);
 	if (v->already)
 		return;
-	r = passes_add(p, &v->pass, tokens_now(s));
+	r = passes_add(p, &v->pass, oidc_now(s));
 
 	switch (r) {
 	case 0:
@@ -338,7 +160,7 @@ keep(struct server *s, struct verdict *v)
 		refuse(v, "The coordinator cannot let it in: %s.", strerror(-r));
 		return;
 	}
-	r = save(s);
+	r = oidc_save(s);
 	if (r < 0) {
 		struct pass *k = passes_find(p, v->pass.key.curve_public);
 
@@ -361,7 +183,7 @@ describe(const struct oidc_token *t, struct verdict *v)
 }
 
 static void
-look(struct server *s, const struct guest *g, struct verdict *v)
+look(struct server *s, const struct oidc_guest *g, struct verdict *v)
 {
 	_cleanup_(oidc_token_freep) struct oidc_token *t = NULL;
 	const struct oidc_allow *a;
@@ -399,13 +221,13 @@ finish(struct server *s, const struct wire_peer *from, struct verdict *v)
 		keys_reload(s);
 }
 
-static struct guest *
+static struct oidc_guest *
 place_for(struct oidc *o, const struct wire_peer *from)
 {
-	struct guest *place = NULL;
+	struct oidc_guest *place = NULL;
 
-	for (size_t i = 0; i < WAITING_MAX; i++) {
-		struct guest *g = &o->waiting[i];
+	for (size_t i = 0; i < OIDC_WAITING_MAX; i++) {
+		struct oidc_guest *g = &o->waiting[i];
 
 		if (!g->token)
 			place = place ? place : g;
@@ -419,7 +241,7 @@ place_for(struct oidc *o, const struct wire_peer *from)
 void
 oidc_join(struct server *s, const struct wire_peer *from, const Dray__Join *m)
 {
-	struct guest g = { .from = *from, .until_ms = s->now + WAIT_MS }, *place;
+	struct oidc_guest g = { .from = *from, .until_ms = s->now + WAIT_MS }, *place;
 	struct verdict v;
 
 	memset(&v, 0, sizeof(v));
@@ -442,7 +264,7 @@ oidc_join(struct server *s, const struct wire_peer *from, const Dray__Join *m)
 }
 
 static void
-look_again(struct server *s, struct guest *g)
+look_again(struct server *s, struct oidc_guest *g)
 {
 	struct wire_peer from = g->from;
 	struct verdict v;
@@ -451,33 +273,27 @@ look_again(struct server *s, struct guest *g)
 	look(s, g, &v);
 	if (v.waits && s->now < g->until_ms)
 		return;
-	guest_done(g);
+	oidc_guest_done(g);
 	if (v.waits)
 		refuse(&v, "The keys of its issuer did not come in time; try again in a minute.");
 	finish(s, &from, &v);
 }
 
-int
-oidc_fd(const struct server *s)
-{
-	return s->oidc && oidc_sets_busy(s->oidc->sets) ? oidc_sets_fd(s->oidc->sets) : -1;
-}
-
 void
 oidc_step(struct server *s)
 {
-	uint64_t now = tokens_now(s), was;
+	uint64_t now = oidc_now(s), was;
 
 	if (!s->oidc)
 		return;
 	oidc_sets_work(s->oidc->sets);
-	for (size_t i = 0; i < WAITING_MAX; i++)
+	for (size_t i = 0; i < OIDC_WAITING_MAX; i++)
 		if (s->oidc->waiting[i].token)
 			look_again(s, &s->oidc->waiting[i]);
 	was = s->oidc->looked_s;
 	s->oidc->looked_s = now;
 	if (was != now && passes_expire(&s->oidc->passes, was, now)) {
-		(void)save(s);
+		(void)oidc_save(s);
 		keys_reload(s);
 	}
 }

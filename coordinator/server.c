@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "common/why.h"
 #include "coordinator/cache/desk.h"
+#include "coordinator/oidc/passes.h"
 #include "coordinator/server.h"
 #include "coordinator/server_priv.h"
 
@@ -239,9 +240,15 @@ server_new(const struct conf *conf, struct server **ret, char **ret_error)
 	r = oidc_start(s, ret_error);
 	if (r < 0)
 		return r;
+	r = oidc_load(s);
+	if (r < 0)
+		admin_put_aside(conf->coordinator.cache_dir, PASSES_FILE, "runs of a CI",
+			"they have to join again", r);
 	cache_start(s);
 	s->now = s->began_ms = s->ticked_ms = s->checked_ms = clock_mono_ms();
 	ticket_clock_set(&s->clock, clock_wall_ms(), s->now);
+	if (oidc_open(s))
+		keys_reload(s);
 	shots_shoot(s);
 	*ret = steal_ptr(s);
 	return 0;

@@ -227,10 +227,12 @@ int tokens_start(struct server *s);
 int tokens_save(struct server *s, char *why, size_t n);
 uint64_t tokens_now(const struct server *s); /* seconds since 1970 */
 
-/* oidc_join.c: a key joins by a token of OpenID Connect */
+/* oidc_state.c and oidc_join.c: a key joins by a token of OpenID Connect */
 struct oidc;
-/* Reads who may; nobody may where [coordinator] oidc is not set. */
+/* Reads the rules; nobody may where [coordinator] oidc is not set. */
 int oidc_start(struct server *s, char **ret_error);
+/* Reads who has joined; keys_reload is to follow. Errors of passes_load. */
+int oidc_load(struct server *s);
 void oidc_end(struct server *s);
 void oidc_reload(struct server *s);
 bool oidc_open(const struct server *s); /* whether somebody may join so */
@@ -246,8 +248,6 @@ int oidc_fd(const struct server *s);
 void oidc_step(struct server *s);
 
 /* join_msgs.c: a key joins by a token (link.proto) */
-void join_answer(struct server *s, struct peer *p, const struct wire_peer *to,
-	const struct allowed_key *k, bool already);
 void on_join(struct server *s, struct peer *p, const struct wire_peer *from,
 	const ProtobufCMessage *body);
 
@@ -295,6 +295,9 @@ void server_refuse(struct server *s, const struct wire_peer *wire, struct peer *
 /* Its last message: nothing is heard of that connection any more, and it ends. */
 void server_part(struct server *s, const struct wire_peer *wire, struct peer *p,
 	enum wire_type type, const ProtobufCMessage *body);
+/* Joined, of the key as the list has it now; the last message. */
+void join_answer(struct server *s, struct peer *p, const struct wire_peer *to,
+	const struct allowed_key *k, bool already);
 /* A message of that peer was of no use (door_waste). */
 void server_waste(struct server *s, const struct wire_peer *wire);
 /* For one line of a log. */
