@@ -39,6 +39,7 @@ static const char *const linker_words[] = { "auto", "mold", "lld", "rustc", NULL
 static const char *const trust_words[] = { "workers", "publishers", NULL };
 static const char *const share_env_words[] = { "cargo", "all", NULL };
 static const char *const remote_words[] = { "off", "read", "readwrite", "auto", NULL };
+static const char *const toolchains_words[] = { "offered", "push", NULL };
 static const char *const refill_words[] = { "auto", "always", "never", NULL };
 static const char *const compress_words[] = { "auto", "always", "never", NULL };
 
@@ -110,6 +111,7 @@ static const struct conf_key keys[] = {
 	NUM(coordinator, sample, "50", "DRAY_COORDINATOR_SAMPLE", 0, 1000000),
 	TEXT(coordinator, oidc, TYPE_PATH, NULL, "DRAY_COORDINATOR_OIDC"),
 	TEXT(coordinator, oidc_ca, TYPE_PATH, NULL, "DRAY_COORDINATOR_OIDC_CA"),
+	WORD(coordinator, toolchains, toolchains_words, "offered", "DRAY_COORDINATOR_TOOLCHAINS"),
 	TEXT(coordinator, page, TYPE_PAGE, "off", "DRAY_COORDINATOR_PAGE"),
 	TEXT(coordinator, page_token, TYPE_PATH, NULL, "DRAY_COORDINATOR_PAGE_TOKEN"),
 
@@ -124,6 +126,7 @@ static const struct conf_key keys[] = {
 	NUM(worker, slots, "0", "DRAY_WORKER_SLOTS", 0, MAX_CPUS),
 	NUM(worker, cores, "0", "DRAY_WORKER_CORES", 0, MAX_CPUS),
 	SIZE(worker, store_max, "20G", "DRAY_WORKER_STORE_MAX", 0),
+	SIZE(worker, toolchains_max, "0", "DRAY_WORKER_TOOLCHAINS_MAX", 0),
 	TEXT(worker, toolchain_dirs, TYPE_PATHS, NULL, "DRAY_WORKER_TOOLCHAIN_DIRS"),
 	BOOL(worker, find_rustup, "yes", "DRAY_WORKER_FIND_RUSTUP"),
 	BOOL(worker, find_system, "yes", "DRAY_WORKER_FIND_SYSTEM"),

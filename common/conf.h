@@ -25,6 +25,7 @@ enum share_env { SHARE_ENV_CARGO, SHARE_ENV_ALL };
 /* AUTO: by the CI's variables (common/ci.h); conf_load leaves none. */
 /* AUTO: not on battery; conf_load leaves none where remote_mode is set to off or read. */
 enum refill_use { REFILL_AUTO, REFILL_ALWAYS, REFILL_NEVER };
+enum toolchains_from { TOOLCHAINS_OFFERED, TOOLCHAINS_PUSH };
 enum remote_mode { REMOTE_OFF, REMOTE_READ, REMOTE_READWRITE, REMOTE_AUTO };
 enum linker_choice { LINKER_AUTO, LINKER_MOLD, LINKER_LLD, LINKER_RUSTC };
 enum compress {
@@ -113,6 +114,8 @@ struct conf {
 					   cache_dir */
 		uint64_t sample;	/* one in so many results of workers is compiled again, 50;
 					   0: none */
+		int toolchains;		/* enum toolchains_from: whether clients may give workers
+					   some; offered */
 		char *page;		/* "ADDRESS:PORT" where its page listens, or "off" */
 		char *oidc;		/* path of a file: who may join by OpenID Connect */
 		char *oidc_ca;	  /* path of a file: certificates that count for its issuers */
@@ -122,14 +125,15 @@ struct conf {
 		char *coordinator;
 		char *coordinator_key;
 		char *identity;
-		char *listen;	      /* tcp://127.0.0.1:* */
-		char *advertise;      /* endpoint told to clients; unset: the one bound */
-		char *user;	      /* whom a worker of root's becomes; unset: dray-worker */
-		char *memo_dir;	      /* state_dir when NULL */
-		char *state_dir;      /* /var/lib/dray/worker, or ~/.local/state/dray/worker */
-		uint64_t slots;	      /* 0: cores */
-		uint64_t cores;	      /* size of the jobserver; 0: this machine's */
-		uint64_t store_max;   /* bytes, 20 GiB */
+		char *listen;		 /* tcp://127.0.0.1:* */
+		char *advertise;	 /* endpoint told to clients; unset: the one bound */
+		char *user;		 /* whom a worker of root's becomes; unset: dray-worker */
+		char *memo_dir;		 /* state_dir when NULL */
+		char *state_dir;	 /* /var/lib/dray/worker, or ~/.local/state/dray/worker */
+		uint64_t slots;		 /* 0: cores */
+		uint64_t cores;		 /* size of the jobserver; 0: this machine's */
+		uint64_t store_max;	 /* bytes, 20 GiB */
+		uint64_t toolchains_max; /* bytes of those that clients gave; 0: none is taken */
 		char *toolchain_dirs; /* colon-separated: each a sysroot, or a directory of sysroots
 				       */
 		bool find_rustup;     /* true */

@@ -15,6 +15,7 @@
 #include <sys/xattr.h>
 
 #include "common/fs.h"
+#include "common/strv.h"
 
 #define COPY_SIZE (64 * 1024)
 #define COPY_RANGE_MAX (1u << 30)
@@ -297,6 +298,23 @@ fs_rm_rf(const char *path)
 			return r < 0 ? r : -errno;
 		}
 	}
+}
+
+int
+fs_list_dir(const char *path, struct strv *ret)
+{
+	_cleanup_(closedirp) DIR *d = opendir(path);
+	_cleanup_(strv_done) struct strv names = STRV_INIT;
+	struct dirent *e;
+	int r = d ? 0 : -errno;
+
+	while (r == 0 && (errno = 0, e = readdir(d)))
+		if (!streq(e->d_name, ".") && !streq(e->d_name, ".."))
+			r = strv_add(&names, e->d_name);
+	if (r == 0 && errno != 0)
+		r = -errno;
+	strv_sort_unique(&names);
+	return r == 0 && names.n > 0 ? strv_add_all(ret, names.v) : r;
 }
 
 int

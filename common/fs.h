@@ -50,6 +50,9 @@ int fs_mask_in(const char *dir, mode_t umask, mode_t *ret);
 bool fs_has_acl(int fd);
 /* Removes a whole tree without following symlinks; a missing one is fine. */
 int fs_rm_rf(const char *path);
+/* The names in a directory, in byte order, without "." and "..". 0 or -errno. */
+struct strv;
+int fs_list_dir(const char *path, struct strv *ret);
 /* Reads a whole regular file; -EFBIG above max bytes. */
 int fs_read_file(const char *path, size_t max, struct buf *ret);
 /* Writes a temporary name in the same directory, then renames it. A reader sees old or new, whole.

@@ -92,6 +92,7 @@ static uint32_t
 toolchain_index(struct server *s, struct look *l, struct digest *id, char *text)
 {
 	Dray__AdminToolchain *m;
+	struct toolchain_known known;
 	uint32_t i;
 
 	for (i = 0; i < l->m.n_toolchain; i++)
@@ -104,7 +105,10 @@ toolchain_index(struct server *s, struct look *l, struct digest *id, char *text)
 	m->id = (ProtobufCBinaryData){ DIGEST_SIZE, id->b };
 	m->text = text;
 	m->pinned = l->m.has_pins && toolchains_allow(s, id);
-	toolchains_get(s->toolchains, id, &m->bytes, &m->used_ms);
+	toolchains_get(s->toolchains, id, &known);
+	m->bytes = known.bytes;
+	m->used_ms = known.used_ms;
+	m->pushed = known.pushed;
 	l->m.n_toolchain++;
 	return i;
 }

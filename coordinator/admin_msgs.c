@@ -461,11 +461,13 @@ do_key(struct server *s, const struct wire_peer *from, const Dray__AdminAct *m, 
 }
 
 static bool
-do_pin(struct server *s, const struct wire_peer *from, const Dray__AdminAct *m, struct outcome *o)
+do_toolchain(
+	struct server *s, const struct wire_peer *from, const Dray__AdminAct *m, struct outcome *o)
 {
-	bool pin = m->what == DRAY__ADMIN_WHAT__ADMIN_TOOLCHAIN_PIN;
-	int r = (pin ? toolchains_pin : toolchains_unpin)(
-		s, m->toolchain, o->text, sizeof(o->text));
+	int r = (m->what == DRAY__ADMIN_WHAT__ADMIN_TOOLCHAIN_PIN ? toolchains_pin
+		 : m->what == DRAY__ADMIN_WHAT__ADMIN_TOOLCHAIN_UNPIN
+			 ? toolchains_unpin
+			 : toolchains_remove)(s, m->toolchain, o->text, sizeof(o->text));
 
 	(void)from;
 	if (r == 0)
@@ -511,8 +513,9 @@ static const struct act {
 	{ DRAY__ADMIN_WHAT__ADMIN_REMOVE, "remove", do_remove },
 	{ DRAY__ADMIN_WHAT__ADMIN_KEY_ADD, "key add", do_key },
 	{ DRAY__ADMIN_WHAT__ADMIN_KEY_REVOKE, "key revoke", do_key },
-	{ DRAY__ADMIN_WHAT__ADMIN_TOOLCHAIN_PIN, "toolchain pin", do_pin },
-	{ DRAY__ADMIN_WHAT__ADMIN_TOOLCHAIN_UNPIN, "toolchain unpin", do_pin },
+	{ DRAY__ADMIN_WHAT__ADMIN_TOOLCHAIN_PIN, "toolchain pin", do_toolchain },
+	{ DRAY__ADMIN_WHAT__ADMIN_TOOLCHAIN_UNPIN, "toolchain unpin", do_toolchain },
+	{ DRAY__ADMIN_WHAT__ADMIN_TOOLCHAIN_REMOVE, "toolchain remove", do_toolchain },
 	{ DRAY__ADMIN_WHAT__ADMIN_TOKEN_CREATE, "token create", do_token },
 	{ DRAY__ADMIN_WHAT__ADMIN_TOKEN_REVOKE, "token revoke", do_token },
 };

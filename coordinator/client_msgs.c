@@ -60,13 +60,17 @@ on_job_request(struct server *s, struct peer *p, const struct wire_peer *from,
 			"A toolchain's id has %d bytes, not %zu.", DIGEST_SIZE, m->toolchain.len);
 		return;
 	}
+	if (m->push) {
+		push_asked(s, p, m, &info.id);
+		return;
+	}
 	if (m->refill) {
 		refill_asked(s, p, m, &info.id);
 		return;
 	}
-	if (refills_find(&s->refills, m->job)) {
+	if (refills_find(&s->refills, m->job) || refills_find(&s->pushes, m->job)) {
 		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_MALFORMED,
-			"The job %s is a refill.", m->job);
+			"The job %s is no unit's.", m->job);
 		return;
 	}
 	memcpy(info.toolchain.b, m->toolchain.data, DIGEST_SIZE);
@@ -119,7 +123,8 @@ on_job_retry(struct server *s, struct peer *p, const struct wire_peer *from,
 	int r;
 
 	/* another worker would be asked for as a new one is */
-	if (!job_id_of(s, p, from, m->job, &id) || refill_left(s, p, m->job, false))
+	if (!job_id_of(s, p, from, m->job, &id) || refill_left(s, p, m->job, false) ||
+		push_left(s, p, m->job, false))
 		return;
 	known = cache_job_told(s, &id, &told);
 	r = sched_job_retry(s->sched, p->serial, &id, m->worker, m->verdict, m->text, s->now);
@@ -150,7 +155,8 @@ on_job_finished(struct server *s, struct peer *p, const struct wire_peer *from,
 	struct job_id id;
 
 	/* This job is from before a restart. Its worker reports the end, too. */
-	if (!p || !job_id_of(s, p, from, m->job, &id) || refill_left(s, p, m->job, true))
+	if (!p || !job_id_of(s, p, from, m->job, &id) || refill_left(s, p, m->job, true) ||
+		push_left(s, p, m->job, true))
 		return;
 	log_debug("job=%s finished: status=%d", m->job, m->status);
 	sched_job_finished(s->sched, p->serial, &id, s->now);
@@ -164,7 +170,7 @@ on_job_cancel(struct server *s, struct peer *p, const struct wire_peer *from,
 	struct job_id id;
 
 	if (!p || !job_id_of(s, p, from, m->job, &id) || refill_left(s, p, m->job, false) ||
-		alike_left(s, p, m->job))
+		alike_left(s, p, m->job) || push_left(s, p, m->job, false))
 		return;
 	log_debug("job=%s cancelled by its client", m->job);
 	if (sched_job_cancel(s->sched, p->serial, &id, s->now) == 0)

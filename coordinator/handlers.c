@@ -108,8 +108,8 @@ on_hello(struct server *s, struct peer *p, const struct wire_peer *from,
 {
 	const Dray__Hello *m = (const Dray__Hello *)body;
 	static char vouches[] = WIRE_VOUCHES, peers[] = WIRE_PEERS, admins[] = WIRE_ADMIN;
-	static char refills[] = WIRE_REFILLS;
-	char *features[CACHE_FEATURES_MAX + 3];
+	static char refills[] = WIRE_REFILLS, pushes[] = WIRE_PUSHES;
+	char *features[CACHE_FEATURES_MAX + 5];
 	Dray__Welcome welcome;
 	enum role role = hello_role(s, p, from, m);
 
@@ -135,6 +135,7 @@ on_hello(struct server *s, struct peer *p, const struct wire_peer *from,
 		features[welcome.n_features++] = admins;
 	if (s->desk)
 		features[welcome.n_features++] = refills;
+	features[welcome.n_features++] = pushes;
 	welcome.features = features;
 	server_send(s, p, WIRE_WELCOME, &welcome.base);
 }

@@ -32,8 +32,10 @@ static const struct peer *
 client_of(struct server *s, const struct peer *p, const char *job)
 {
 	struct job_id id;
-	const struct peer *client;
+	const struct peer *client = p->worker ? push_client(s, p, job) : NULL;
 
+	if (client)
+		return !client->doomed && *client->wire.curve ? client : NULL;
 	if (!p->worker || sched_job_id_parse(job, &id) < 0 ||
 		!sched_job_is_with(s->sched, p->worker, &id))
 		return NULL;

@@ -149,6 +149,7 @@ peer_lose_worker(struct server *s, struct peer *p, const char *why)
 	sched_worker_gone(s->sched, p->worker, s->now);
 	p->worker = NULL;
 	refills_worker_gone(&s->refills, p->serial);
+	refills_worker_gone(&s->pushes, p->serial);
 	/* all go when the farm is shut down */
 	if (s->sampler && p->wire.curve[0] && !s->draining)
 		sampler_gone(s->sampler, p->wire.curve, s->now);
@@ -164,6 +165,7 @@ peer_end(struct server *s, struct peer *p, const char *why)
 	if (s->desk)
 		desk_gone(s->desk, p->serial);
 	refills_client_gone(&s->refills, p->serial);
+	refills_client_gone(&s->pushes, p->serial);
 	sched_owner_gone(s->sched, p->serial, s->now);
 	s->followers -= p->follows;
 	p->follows = false;

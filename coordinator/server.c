@@ -413,6 +413,7 @@ tick(struct server *s, bool caught_up)
 	refills_tick(s);
 	alike_tick(s);
 	oidc_step(s);
+	pushes_tick(s);
 	act_all(s);
 	admin_tell(s);
 	act_all(s);

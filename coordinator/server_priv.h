@@ -75,10 +75,11 @@ struct peer {
 	unsigned n_alike;	     /* of a client: requests in alike.c */
 	bool has_cpu;		     /* it has said the next one: its machine's, toolchain/cpu.h */
 	struct digest cpu;
-	bool peers;	     /* a worker that gives others blobs */
-	bool purging;	     /* an admin that waits for results to be removed */
-	bool asks_producers; /* is told of the list's producers, and of each change */
-	uint64_t heard_ms;   /* a worker's last heartbeat */
+	bool peers;	       /* a worker that gives others blobs */
+	bool takes_toolchains; /* a worker that clients may give some */
+	bool purging;	       /* an admin that waits for results to be removed */
+	bool asks_producers;   /* is told of the list's producers, and of each change */
+	uint64_t heard_ms;     /* a worker's last heartbeat */
 	struct peer_did did;
 	uint8_t instance[INSTANCE_SIZE]; /* a worker's process; zeros: not told */
 };
@@ -144,6 +145,7 @@ struct server {
 	uint64_t shot_ms;	/* when it was last shown what there is */
 	struct refills refills; /* that run */
 	struct alikes *alikes;	/* alike.c; NULL: there is no shared cache */
+	struct refills pushes;	/* likewise: toolchains that clients give (push_msgs.c) */
 
 	struct log_throttle bad_peer, slow_peer, no_ticket, crowd, unsampled, no_audit;
 };
@@ -480,6 +482,16 @@ bool refill_left(struct server *s, const struct peer *p, const char *job, bool f
 bool refill_ended(struct server *s, const struct peer *worker, const char *job);
 /* Those that run end where somebody waits for a slot, or their client is gone. */
 void refills_tick(struct server *s);
+
+/* push_msgs.c: clients give workers toolchains (client.proto, Pushes). The first four are as of
+ * refills. */
+void push_asked(
+	struct server *s, struct peer *p, const Dray__JobRequest *m, const struct job_id *id);
+bool push_left(struct server *s, const struct peer *p, const char *job, bool finished);
+bool push_ended(struct server *s, const struct peer *worker, const char *job);
+void pushes_tick(struct server *s);
+/* Whose push it is that the worker with p's key has; NULL. */
+const struct peer *push_client(struct server *s, const struct peer *p, const char *job);
 
 /* sample_ends.c: what follows of them */
 /* sampler_host.doubt and .end */

@@ -26,6 +26,7 @@ struct seen {
 	struct digest id;
 	char text[PIN_TEXT_SIZE];
 	uint64_t bytes;
+	bool pushed;
 	uint64_t offered_ms, used_ms; /* wall clock; the latter 0: not yet */
 };
 
@@ -96,7 +97,8 @@ place_for(struct toolchains *t)
 }
 
 void
-toolchains_offered(struct toolchains *t, const struct digest *id, const char *text, uint64_t bytes)
+toolchains_offered(struct toolchains *t, const struct digest *id, const char *text, uint64_t bytes,
+	bool pushed)
 {
 	struct seen *s = find_seen(t, id);
 
@@ -109,6 +111,7 @@ toolchains_offered(struct toolchains *t, const struct digest *id, const char *te
 	}
 	s->offered_ms = clock_wall_ms();
 	s->bytes = bytes ? bytes : s->bytes;
+	s->pushed |= pushed;
 }
 
 void
@@ -121,13 +124,12 @@ toolchains_used(struct toolchains *t, const struct digest *id)
 }
 
 void
-toolchains_get(const struct toolchains *t, const struct digest *id, uint64_t *ret_bytes,
-	uint64_t *ret_used_ms)
+toolchains_get(const struct toolchains *t, const struct digest *id, struct toolchain_known *ret)
 {
 	const struct seen *s = find_seen(t, id);
 
-	*ret_bytes = s ? s->bytes : 0;
-	*ret_used_ms = s ? s->used_ms : 0;
+	*ret = s ? (struct toolchain_known){ s->bytes, s->used_ms, s->pushed }
+		 : (struct toolchain_known){ .bytes = 0 };
 }
 
 /* ---- which are taken */
@@ -308,6 +310,15 @@ find(const struct toolchains *t, const char *words, bool pinned, struct named *r
 
 /* ---- acts */
 
+static bool
+offers(const struct sched_worker *w, const struct sched_worker_view *view, const struct digest *id)
+{
+	for (size_t i = 0; i < view->n_offers; i++)
+		if (digest_eq(sched_worker_offer(w, i, NULL), id))
+			return true;
+	return false;
+}
+
 static unsigned
 count_workers(struct server *s, const struct digest *id)
 {
@@ -316,12 +327,9 @@ count_workers(struct server *s, const struct digest *id)
 
 	for (w = sched_worker_walk(s->sched, NULL); w; w = sched_worker_walk(s->sched, w)) {
 		struct sched_worker_view view;
-		bool has = false;
 
 		sched_worker_get(w, &view);
-		for (size_t i = 0; i < view.n_offers && !has; i++)
-			has = digest_eq(sched_worker_offer(w, i, NULL), id);
-		n += has;
+		n += offers(w, &view, id);
 	}
 	return n;
 }
@@ -411,4 +419,57 @@ toolchains_unpin(struct server *s, const char *words, char *why, size_t n)
 	for (size_t i = 0; i < v.n; i++)
 		(void)pins_drop(&t->pins, &v.id[i]);
 	return changed(s, said, why, n);
+}
+
+/* Tells the workers that have it and take toolchains to drop it. How many. */
+static unsigned
+tell_to_drop(struct server *s, const struct digest *id)
+{
+	struct sched_worker *w;
+	unsigned n = 0;
+
+	for (w = sched_worker_walk(s->sched, NULL); w; w = sched_worker_walk(s->sched, w)) {
+		Dray__WorkerDrop m = DRAY__WORKER_DROP__INIT;
+		struct sched_worker_view view;
+		struct digest copy = *id;
+		struct peer *p;
+
+		sched_worker_get(w, &view);
+		p = peer_by_serial(s, view.tag);
+		if (!p || p->worker != w || !p->takes_toolchains || !offers(w, &view, id))
+			continue;
+		m.toolchain = (ProtobufCBinaryData){ DIGEST_SIZE, copy.b };
+		server_send(s, p, WIRE_WORKER_DROP, &m.base);
+		n++;
+	}
+	return n;
+}
+
+int
+toolchains_remove(struct server *s, const char *words, char *why, size_t n)
+{
+	struct named v;
+	char what[256];
+	unsigned workers = 0;
+	int r = find(s->toolchains, words, false, &v, why, n);
+
+	if (r < 0)
+		return r;
+	describe(&v, what, sizeof(what));
+	for (size_t i = 0; i < v.n; i++) {
+		struct seen *seen = find_seen(s->toolchains, &v.id[i]);
+
+		workers += tell_to_drop(s, &v.id[i]);
+		if (seen)
+			seen->pushed = false;
+	}
+	if (workers == 0)
+		return say(why, n, -ENOENT,
+			"no worker that takes toolchains has %s: one that a worker has found is "
+			"removed there",
+			what);
+	return say(why, n, 0,
+		"%s: %u workers are told to drop it, where a client gave it; one that a worker has "
+		"found stays",
+		what, workers);
 }

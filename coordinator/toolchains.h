@@ -16,13 +16,17 @@ void toolchains_free(struct toolchains *t);
 struct pins *toolchains_pins(struct toolchains *t);
 
 /* A worker offers it, and calls it so. bytes: 0: not told. */
-void toolchains_offered(
-	struct toolchains *t, const struct digest *id, const char *text, uint64_t bytes);
+void toolchains_offered(struct toolchains *t, const struct digest *id, const char *text,
+	uint64_t bytes, bool pushed);
 /* A job of it was asked for. */
 void toolchains_used(struct toolchains *t, const struct digest *id);
-/* 0 for what is not known; the time is the wall clock's. */
-void toolchains_get(const struct toolchains *t, const struct digest *id, uint64_t *ret_bytes,
-	uint64_t *ret_used_ms);
+struct toolchain_known {
+	uint64_t bytes;	  /* 0: not known */
+	uint64_t used_ms; /* wall clock; 0: not yet */
+	bool pushed;	  /* some worker had it from a client */
+};
+void toolchains_get(
+	const struct toolchains *t, const struct digest *id, struct toolchain_known *ret);
 /* The workers that are here, or the pins, are others than before. */
 void toolchains_stale(struct toolchains *t);
 
@@ -35,5 +39,7 @@ bool toolchains_allow(struct server *s, const struct digest *id);
  * more are denied. 0; -ENOENT, -EINVAL, -E2BIG: what was asked for cannot be; or another -errno. */
 int toolchains_pin(struct server *s, const char *words, char *why, size_t n);
 int toolchains_unpin(struct server *s, const char *words, char *why, size_t n);
+/* Likewise: workers drop it, where a client gave it. */
+int toolchains_remove(struct server *s, const char *words, char *why, size_t n);
 
 #endif

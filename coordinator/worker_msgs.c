@@ -157,7 +157,7 @@ note_offer(struct server *s, const Dray__Offer *o)
 	struct digest id;
 
 	memcpy(id.b, o->toolchain.data, DIGEST_SIZE);
-	toolchains_offered(s->toolchains, &id, CLEAN(o->text), o->bytes);
+	toolchains_offered(s->toolchains, &id, CLEAN(o->text), o->bytes, o->pushed);
 }
 
 static int
@@ -206,6 +206,7 @@ do_register(struct server *s, struct peer *p, const Dray__WorkerRegister *m)
 		memcpy(p->instance, m->instance.data, INSTANCE_SIZE);
 	p->samples = m->samples && p->wire.curve[0];
 	p->peers = m->peers && p->wire.curve[0];
+	p->takes_toolchains = m->takes_toolchains;
 	p->tells_samples = m->tells_samples;
 	p->tells_alike = m->tells_alike;
 	p->has_cpu = m->cpu.len == DIGEST_SIZE;
@@ -403,7 +404,7 @@ on_worker_ended(struct server *s, struct peer *p, const struct wire_peer *from,
 	struct job_id id;
 
 	if (!worker_job(s, p, from, m->job, &id) || samples_ended(s, p, m) ||
-		refill_ended(s, p, m->job))
+		refill_ended(s, p, m->job) || push_ended(s, p, m->job))
 		return;
 	log_debug("job=%s ended: ok=%d wall_ms=%llu cpu_ms=%llu %s", m->job, m->ok,
 		(unsigned long long)m->wall_us / 1000, (unsigned long long)m->cpu_us / 1000,
@@ -430,7 +431,7 @@ on_worker_refused(struct server *s, struct peer *p, const struct wire_peer *from
 	struct job_id id;
 
 	if (!worker_job(s, p, from, m->job, &id) || samples_refused(s, p, m->job) ||
-		refill_ended(s, p, m->job))
+		refill_ended(s, p, m->job) || push_ended(s, p, m->job))
 		return;
 	log_debug("job=%s not taken by its worker: no slot is free", m->job);
 	(void)sched_job_refused(s->sched, p->worker, &id, s->now);

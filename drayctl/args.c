@@ -11,8 +11,8 @@
 static const struct ctl_command *const commands[] = { &ctl_status, &ctl_workers, &ctl_jobs,
 	&ctl_clients, &ctl_drain, &ctl_resume, &ctl_remove, &ctl_key_list, &ctl_key_add,
 	&ctl_key_revoke, &ctl_token_create, &ctl_token_list, &ctl_token_revoke, &ctl_toolchain_list,
-	&ctl_toolchain_pin, &ctl_toolchain_unpin, &ctl_cache_status, &ctl_cache_purge, &ctl_events,
-	&ctl_top };
+	&ctl_toolchain_pin, &ctl_toolchain_unpin, &ctl_toolchain_remove, &ctl_cache_status,
+	&ctl_cache_purge, &ctl_events, &ctl_top };
 
 /* ---- help */
 

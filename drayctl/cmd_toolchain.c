@@ -34,10 +34,10 @@ id_of(const Dray__AdminToolchain *t, char hex[DIGEST_HEX_SIZE])
 static json_t *
 json_toolchain(const Dray__AdminToolchain *t, const char *hex, json_t *workers)
 {
-	return json_pack("{s:s, s:o, s:b, s:o, s:o, s:o}", "id", hex, "text",
-		ctl_json_text(t->text), "pinned", t->pinned, "bytes", ctl_json_number(t->bytes),
-		"used_ms", t->used_ms ? ctl_json_number(t->used_ms) : json_null(), "workers",
-		workers);
+	return json_pack("{s:s, s:o, s:b, s:b, s:o, s:o, s:o}", "id", hex, "text",
+		ctl_json_text(t->text), "pinned", t->pinned, "pushed", t->pushed, "bytes",
+		ctl_json_number(t->bytes), "used_ms",
+		t->used_ms ? ctl_json_number(t->used_ms) : json_null(), "workers", workers);
 }
 
 static int
@@ -160,6 +160,12 @@ unpin(struct ctl *c)
 	return act(c, DRAY__ADMIN_WHAT__ADMIN_TOOLCHAIN_UNPIN);
 }
 
+static int
+remove_it(struct ctl *c)
+{
+	return act(c, DRAY__ADMIN_WHAT__ADMIN_TOOLCHAIN_REMOVE);
+}
+
 const struct ctl_command ctl_toolchain_pin = {
 	.name = "toolchain pin",
 	.usage = "TOOLCHAIN",
@@ -180,4 +186,15 @@ const struct ctl_command ctl_toolchain_unpin = {
 	.least = 1,
 	.most = 1,
 	.run = unpin,
+};
+
+const struct ctl_command ctl_toolchain_remove = {
+	.name = "toolchain remove",
+	.usage = "TOOLCHAIN",
+	.summary = "Have the workers drop a toolchain that a client gave them",
+	.help = "      --json               as one JSON object\n",
+	.options = CTL_JSON,
+	.least = 1,
+	.most = 1,
+	.run = remove_it,
 };

@@ -57,8 +57,8 @@ struct ctl_command {
 
 extern const struct ctl_command ctl_status, ctl_workers, ctl_jobs, ctl_clients, ctl_drain,
 	ctl_resume, ctl_remove, ctl_key_list, ctl_key_add, ctl_key_revoke, ctl_toolchain_list,
-	ctl_toolchain_pin, ctl_toolchain_unpin, ctl_cache_status, ctl_cache_purge, ctl_events,
-	ctl_top, ctl_token_create, ctl_token_list, ctl_token_revoke;
+	ctl_toolchain_pin, ctl_toolchain_unpin, ctl_toolchain_remove, ctl_cache_status,
+	ctl_cache_purge, ctl_events, ctl_top, ctl_token_create, ctl_token_list, ctl_token_revoke;
 
 /* Runs what the command line says; an exit status. (args.c) */
 int ctl_main(int argc, char **argv);

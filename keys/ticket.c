@@ -172,6 +172,7 @@ pack(const char *job, const char *client, const char *worker, const struct ticke
 		t.twin = terms->twin;
 		t.sample = terms->sample;
 		t.refill = terms->refill;
+		t.push = terms->push;
 		t.namespace_ = namespace;
 		memcpy(owner, terms->owner, sizeof(owner));
 		t.blobs = terms->blobs;
@@ -236,7 +237,7 @@ check_fields(
 {
 	if (t->nonce.len != TICKET_NONCE_SIZE || !is_job_id(t->job) ||
 		strlen(t->namespace_) > KEYS_NAME_MAX || strlen(t->owner) >= CURVE_KEY_SIZE ||
-		t->twin + t->sample + t->blobs + t->refill > 1)
+		t->twin + t->sample + t->blobs + t->refill + t->push > 1)
 		return -EBADMSG;
 	/* Nor may it live longer than any that is issued, or the book would keep its nonce for
 	 * ever. */
@@ -322,7 +323,9 @@ ticket_check(struct ticket_book *b, const uint8_t *ticket, size_t n, const uint8
 	if (r < 0)
 		return r;
 	*ret_job = steal_ptr(job);
-	*ret = (struct ticket_terms){ .twin = t->twin, .sample = t->sample, .refill = t->refill };
+	*ret = (struct ticket_terms){
+		.twin = t->twin, .sample = t->sample, .refill = t->refill, .push = t->push
+	};
 	memcpy(ret->namespace, t->namespace_, strlen(t->namespace_));
 	return 0;
 }
@@ -338,7 +341,7 @@ ticket_read(const uint8_t *ticket, size_t n, const uint8_t *sig, size_t sig_n,
 	t = open_signed(ticket, n, sig, sig_n, signer, &r);
 	if (!t)
 		return r;
-	if (t->sample || t->blobs || strlen(t->client) != CURVE_KEY_SIZE - 1)
+	if (t->sample || t->blobs || t->push || strlen(t->client) != CURVE_KEY_SIZE - 1)
 		return -EBADMSG;
 	if (!streq(t->worker, worker_curve))
 		return -EACCES;

@@ -32,6 +32,7 @@ struct ticket_terms {
 		       Peers first): those that jobs made, and those of */
 	char owner[CURVE_KEY_SIZE]; /* this client's key */
 	bool refill;		    /* for the shared cache alone (client.proto, Refills) */
+	bool push;		    /* for no job: to give a toolchain (client.proto, Pushes) */
 };
 
 /* Makes and signs one. terms: NULL: none. *ret_ticket (caller frees) and its length; expires at

@@ -72,6 +72,7 @@ static const struct wire_info wire_table[] = {
 	{ WIRE_WORKER_SEEK, "WorkerSeek", &dray__worker_seek__descriptor, 64 * KIB, 0, WORKER },
 	{ WIRE_WORKER_FOUND, "WorkerFound", &dray__worker_found__descriptor, 64 * KIB, 0,
 		COORDINATOR },
+	{ WIRE_WORKER_DROP, "WorkerDrop", &dray__worker_drop__descriptor, KIB, 0, COORDINATOR },
 
 	{ WIRE_JOB_OPEN, "JobOpen", &dray__job_open__descriptor, 4 * KIB, 0, CLIENT },
 	{ WIRE_JOB_ACCEPTED, "JobAccepted", &dray__job_accepted__descriptor, KIB, 0, WORKER },

@@ -57,6 +57,8 @@
 #define WIRE_VOUCHES "producers"
 /* Likewise: it knows what a refill is (client.proto). */
 #define WIRE_REFILLS "refills"
+/* Likewise: clients may give workers toolchains (client.proto, Pushes). */
+#define WIRE_PUSHES "pushes"
 /* Likewise: it removes results for this peer, which is an admin. */
 #define WIRE_PURGES "cache-purge"
 /* Likewise: it is told what there is, and what to do (admin.proto). */
@@ -109,6 +111,7 @@ enum wire_type {
 	WIRE_WORKER_HOLDS,
 	WIRE_WORKER_SEEK,
 	WIRE_WORKER_FOUND,
+	WIRE_WORKER_DROP,
 
 	WIRE_JOB_OPEN = 48,
 	WIRE_JOB_ACCEPTED,

@@ -86,22 +86,45 @@ tc_run_version(const char *sysroot, const char *driver, struct buf *ret_text)
 	return 0;
 }
 
+/* text: with a NUL behind it. */
 static int
-run_version(const char *sysroot, const char *driver, struct buf *ret_text, char **ret_host,
-	char **ret_release)
+read_version(const char *text, char **ret_host, char **ret_release)
 {
-	_cleanup_(freep) char *host = NULL, *release = NULL;
-	int r = tc_run_version(sysroot, driver, ret_text);
+	_cleanup_(freep) char *host = tc_version_field(text, "host");
+	_cleanup_(freep) char *release = tc_version_field(text, "release");
 
-	if (r < 0)
-		return r;
-	host = tc_version_field((const char *)ret_text->p, "host");
-	release = tc_version_field((const char *)ret_text->p, "release");
 	if (host == NULL || release == NULL || !tc_target_ok(host) || strlen(release) > 128)
 		return -ENOENT;
 	*ret_host = steal_ptr(host);
 	*ret_release = steal_ptr(release);
 	return 0;
+}
+
+static int
+run_version(const char *sysroot, const char *driver, struct buf *ret_text, char **ret_host,
+	char **ret_release)
+{
+	int r = tc_run_version(sysroot, driver, ret_text);
+
+	return r < 0 ? r : read_version((const char *)ret_text->p, ret_host, ret_release);
+}
+
+/* given: what it prints; NULL: it is asked. */
+static int
+get_version(const struct toolchain *t, const struct buf *given, struct buf *ret_text,
+	char **ret_host, char **ret_release)
+{
+	int r;
+
+	if (!given)
+		return run_version(t->sysroot, t->driver, ret_text, ret_host, ret_release);
+	r = buf_add(ret_text, given->p, given->n);
+	if (r == 0)
+		r = buf_add(ret_text, "", 1);
+	if (r < 0)
+		return r;
+	ret_text->n--;
+	return read_version((const char *)ret_text->p, ret_host, ret_release);
 }
 
 /* Whether a time was old enough at `begun` that a later change must show in it. */
@@ -149,8 +172,8 @@ begin_hashing(struct memo *m, const struct toolchain *t, const char *host, const
 /* Computes the id of what t names; entries: all that it stands on. While the compiler starts, to
  * tell what its host is, there is time to hash a part. */
 static int
-compute(struct memo *m, struct toolchain *t, const char *target, bool rust_src,
-	struct tc_entries *entries)
+compute(struct memo *m, struct toolchain *t, const char *target, const struct buf *given,
+	bool rust_src, struct tc_entries *entries)
 {
 	_cleanup_(hasher_freep) struct hasher *h = hasher_new();
 	_cleanup_(strv_done) struct strv files = STRV_INIT, outside = STRV_INIT;
@@ -165,7 +188,7 @@ compute(struct memo *m, struct toolchain *t, const char *target, bool rust_src,
 	if (guess)
 		begun = begin_hashing(m, t, guess, target, &files, entries, &outside, &hashing) ==
 			0;
-	r = run_version(t->sysroot, t->driver, &version, &t->host, &t->release);
+	r = get_version(t, given, &version, &t->host, &t->release);
 	if (r < 0)
 		return r;
 	t->target = strdup(target != NULL ? target : t->host);
@@ -191,7 +214,8 @@ compute(struct memo *m, struct toolchain *t, const char *target, bool rust_src,
 }
 
 static int
-learn(struct memo *m, const char *driver, const char *target, struct toolchain *t)
+learn(struct memo *m, const char *driver, const char *target, const struct buf *given,
+	struct toolchain *t)
 {
 	_cleanup_(tc_entries_done) struct tc_entries entries = { NULL, 0, 0 };
 	struct timespec begun;
@@ -203,10 +227,10 @@ learn(struct memo *m, const char *driver, const char *target, struct toolchain *
 		return -ENOMEM;
 	clock_gettime(CLOCK_REALTIME, &begun);
 	rust_src = tc_has_rust_src(t->sysroot);
-	r = compute(m, t, target, rust_src, &entries);
+	r = compute(m, t, target, given, rust_src, &entries);
 	if (r == 0)
 		r = tc_note(t, rust_src, &entries, &t->seal);
-	if (r < 0 || !entries_settled(&entries, &begun))
+	if (r < 0 || given || !entries_settled(&entries, &begun))
 		return r;
 	if (tc_remember(m, target, t) < 0)
 		log_debug("toolchain: %s is not remembered", t->sysroot);
@@ -233,7 +257,7 @@ toolchain_identify(struct memo *m, const char *sysroot, const char *driver, cons
 		turn = memo_turn(m, TURN_MS);
 	if (turn >= 0 && tc_recall(m, t.sysroot, driver, target, ret) == 0)
 		return 0;
-	r = learn(m, driver, target, &t);
+	r = learn(m, driver, target, NULL, &t);
 	if (turn >= 0)
 		memo_flush(m);
 	if (r < 0)
@@ -241,6 +265,39 @@ toolchain_identify(struct memo *m, const char *sysroot, const char *driver, cons
 	*ret = t;
 	memset(&t, 0, sizeof(t));
 	return 0;
+}
+
+int
+toolchain_identify_as(const char *sysroot, const char *driver, const char *target,
+	const struct buf *version, struct toolchain *ret)
+{
+	_cleanup_(toolchain_done) struct toolchain t = { 0 };
+	int r;
+
+	if (!is_driver(driver) || (target != NULL && !tc_target_ok(target)) || version->n == 0 ||
+		version->n > VERSION_TEXT_MAX || memchr(version->p, '\0', version->n) != NULL)
+		return -ENOENT;
+	t.sysroot = realpath(sysroot, NULL);
+	if (t.sysroot == NULL)
+		return -errno;
+	r = learn(NULL, driver, target, version, &t);
+	if (r < 0)
+		return r;
+	*ret = t;
+	memset(&t, 0, sizeof(t));
+	return 0;
+}
+
+int
+toolchain_version(const struct toolchain *t, struct buf *ret)
+{
+	return tc_run_version(t->sysroot, t->driver, ret);
+}
+
+bool
+toolchain_has_sources(const struct toolchain *t)
+{
+	return tc_has_rust_src(t->sysroot);
 }
 
 static int

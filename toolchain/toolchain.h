@@ -59,6 +59,16 @@ char *toolchain_launcher(const char *compiler);
 int toolchain_identify(struct memo *m, const char *sysroot, const char *driver, const char *target,
 	struct toolchain *ret);
 
+/* The same without a memo, and without running anything of it: `version` is what its driver prints
+ * for -vV, as somebody says, or printed before. */
+int toolchain_identify_as(const char *sysroot, const char *driver, const char *target,
+	const struct buf *version, struct toolchain *ret);
+/* What the driver prints for -vV, added to ret; as it is in the id. -ENOENT: it does not run. */
+int toolchain_version(const struct toolchain *t, struct buf *ret);
+/* Whether the library's sources (rust-src) are there: the compiler reads them, and the id has no
+ * more of them than that. */
+bool toolchain_has_sources(const struct toolchain *t);
+
 /* How large the files are that the id stands on, all together; 0: not known. */
 uint64_t toolchain_bytes(const struct toolchain *t);
 

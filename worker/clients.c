@@ -245,7 +245,7 @@ unit_bytes(const struct service *s, const struct wire_peer *p)
 static unsigned
 slots_used(const struct service *s)
 {
-	return s->n_jobs - s->n_twins - s->n_samples;
+	return s->n_jobs - s->n_twins - s->n_samples - s->n_pushes;
 }
 
 static struct offer *
@@ -281,9 +281,28 @@ has_room(const struct service *s, const struct upstream *up, const struct job_in
 	return start->twin || slots_used(s) < s->slots;
 }
 
+/* The same for one who gives a toolchain. */
+static const char *
+why_not_given(struct service *s, const struct job_in *start, Dray__Verdict *ret)
+{
+	*ret = DRAY__VERDICT__VERDICT_NOT_ALLOWED;
+	if (s->conf->worker.toolchains_max == 0)
+		return "This worker takes no toolchains: its [worker] toolchains_max is 0.";
+	*ret = DRAY__VERDICT__VERDICT_FULL;
+	if (s->n_pushes >= PUSHES)
+		return "This worker is being given another toolchain.";
+	if (start->offer)
+		return "This worker has the toolchain already.";
+	*ret = DRAY__VERDICT__VERDICT_LIMIT;
+	return given_make_room(s, start->push_max)
+		       ? NULL
+		       : "The toolchain has no room beside those in use here ([worker] "
+			 "toolchains_max).";
+}
+
 /* Why a job with a good ticket is not taken; NULL: it is. */
 static const char *
-why_not(const struct service *s, const struct upstream *up, const struct client *c,
+why_not(struct service *s, const struct upstream *up, const struct client *c,
 	const Dray__JobOpen *o, const struct job_in *start, Dray__Verdict *ret)
 {
 	*ret = DRAY__VERDICT__VERDICT_BAD_TICKET;
@@ -308,6 +327,8 @@ why_not(const struct service *s, const struct upstream *up, const struct client 
 	*ret = DRAY__VERDICT__VERDICT_LIMIT;
 	if (unit_bytes(s, &c->peer) + o->unit_size > KEY_UNITS_MAX)
 		return "The units of this client's key take too much memory.";
+	if (start->push)
+		return why_not_given(s, start, ret);
 	*ret = DRAY__VERDICT__VERDICT_TWIN_DIFFERS;
 	if (start->twin && s->n_twins >= s->twins)
 		return "This worker has too many jobs that join others.";
@@ -346,11 +367,14 @@ on_job_open(struct service *s, struct client *c, struct wire_msg *msg)
 	start.twin = terms.twin;
 	start.sample = terms.sample || terms.refill;
 	start.refill = terms.refill;
+	start.push = terms.push;
+	start.push_max = o->push_bytes;
 	if (terms.sample)
 		start.namespace = start.share_in = terms.namespace;
 	why = why_not(s, up, c, o, &start, &verdict);
 	if (why) {
-		if (start.sample || (verdict == DRAY__VERDICT__VERDICT_FULL && !is_running(s, job)))
+		if (start.sample || start.push ||
+			(verdict == DRAY__VERDICT__VERDICT_FULL && !is_running(s, job)))
 			link_up_job_refused(up->link, job);
 		/* it takes this worker for full now */
 		if (slots_used(s) < s->slots)
@@ -359,6 +383,8 @@ on_job_open(struct service *s, struct client *c, struct wire_msg *msg)
 		return;
 	}
 	log_debug("job=%s client=%s unit_bytes=%u", job, c->peer.curve, o->unit_size);
+	if (start.push)
+		start.offer = NULL;
 	r = job_start(&up->shared, &start, &started);
 	if (r < 0) {
 		reject(s, c, number, DRAY__VERDICT__VERDICT_WORKER_FAULT, "Cannot start a job: %s.",
@@ -370,9 +396,11 @@ on_job_open(struct service *s, struct client *c, struct wire_msg *msg)
 	s->jobs[s->n_jobs++] = started;
 	s->n_twins += start.twin;
 	s->n_samples += start.sample;
+	s->n_pushes += start.push;
+	given_use(s, start.offer);
 	if (start.sample)
 		link_up_sample_started(up->link, job, false);
-	else
+	else if (!start.push)
 		link_up_job_started(up->link, job, start.twin);
 }
 
@@ -681,6 +709,9 @@ leave_slot(struct service *s, struct job *j)
 			s->jobs[i--] = s->jobs[--s->n_jobs];
 	s->n_twins -= job_is_twin(j);
 	s->n_samples -= job_is_sample(j);
+	s->n_pushes -= job_is_push(j);
+	given_take(s, job_take_pushed(j));
+	given_leave(s, job_offer(j));
 	job_join(j);
 }
 
@@ -733,7 +764,7 @@ clients_from_job(struct service *s, struct job *j)
 			on_job_holds(j, &frames[0]);
 		} else {
 			note_phase(j, type_of(&frames[0]));
-			if (type_of(&frames[0]) == WIRE_JOB_STARTED)
+			if (type_of(&frames[0]) == WIRE_JOB_STARTED && !job_is_push(j))
 				say_compiles(j);
 			pass_on(s, j, frames, n);
 		}

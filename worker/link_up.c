@@ -27,10 +27,11 @@ struct link_up {
 	void *socket; /* both NULL while a new connection cannot be made */
 	struct monitor *monitor;
 	bool connected, welcomed, draining;
-	bool wanted;	 /* others wait for our slots */
-	bool peers;	 /* it says which worker has what */
-	size_t n_offers; /* as it was registered */
-	bool refused;	 /* our key was: a new connection is due at next_register */
+	bool wanted;	  /* others wait for our slots */
+	bool peers;	  /* it says which worker has what */
+	size_t n_offers;  /* as it was registered; */
+	uint64_t offered; /* and its stamp */
+	bool refused;	  /* our key was: a new connection is due at next_register */
 	struct ticket_clock clock;
 	int64_t told_s; /* how far apart the clocks were when it was last logged */
 	uint8_t instance[16];
@@ -169,13 +170,14 @@ borrow_bytes(const uint8_t *p)
 }
 
 static Dray__Offer *
-offer_message(Dray__Offer *m, struct digest *id, char *text, uint64_t bytes)
+offer_message(Dray__Offer *m, struct digest *id, char *text, const struct offer *o)
 {
 	dray__offer__init(m);
 	m->toolchain.data = id->b;
 	m->toolchain.len = DIGEST_SIZE;
 	m->text = text;
-	m->bytes = bytes;
+	m->bytes = o->bytes;
+	m->pushed = o->pushed;
 	return m;
 }
 
@@ -187,14 +189,14 @@ fill_register(const struct link_up *l, Dray__WorkerRegister *m, Dray__Offer *off
 	size_t n = 0;
 
 	for (size_t i = 0; i < l->c.offers->n; i++) {
-		struct offer *o = &l->c.offers->v[i];
+		struct offer *o = l->c.offers->v[i];
 
 		if (offer_is_withdrawn(o))
 			continue;
-		list[n] = offer_message(&offers[n], &o->toolchain.id, o->text, o->bytes);
+		list[n] = offer_message(&offers[n], &o->toolchain.id, o->text, o);
 		n++;
 		if (o->has_native) {
-			list[n] = offer_message(&offers[n], &o->native, o->text_native, o->bytes);
+			list[n] = offer_message(&offers[n], &o->native, o->text_native, o);
 			n++;
 		}
 	}
@@ -217,6 +219,7 @@ fill_register(const struct link_up *l, Dray__WorkerRegister *m, Dray__Offer *off
 	if (l->c.cpu)
 		m->cpu = (ProtobufCBinaryData){ DIGEST_SIZE, borrow_bytes(l->c.cpu->b) };
 	m->peers = l->c.peers;
+	m->takes_toolchains = l->c.takes_toolchains;
 	m->instance.data = borrow_bytes(l->instance);
 	m->instance.len = sizeof(l->instance);
 }
@@ -233,6 +236,7 @@ register_now(struct link_up *l, uint64_t now)
 	if (!offers || !list)
 		return;
 	l->n_offers = offers_count(l->c.offers);
+	l->offered = offers_stamp(l->c.offers);
 	l->c.list_running(l->c.arg, &running, &joined);
 	fill_register(l, &m, offers, list, &running, &joined);
 	send_hello(l);
@@ -348,6 +352,10 @@ on_message(struct link_up *l, const struct wire_msg *m, uint64_t now, uint64_t w
 		if (l->c.lend)
 			l->c.lend(l->c.arg, (const Dray__WorkerLend *)m->body);
 		break;
+	case WIRE_WORKER_DROP:
+		if (l->c.drop)
+			l->c.drop(l->c.arg, (const Dray__WorkerDrop *)m->body);
+		break;
 	case WIRE_WORKER_UNSHARED:
 		if (l->c.unshared)
 			l->c.unshared(l->c.arg, (const Dray__WorkerUnshared *)m->body);
@@ -430,7 +438,7 @@ link_up_step(struct link_up *l, uint64_t now, uint64_t wall, const struct link_u
 		wire_msg_done(&m);
 	}
 	/* The coordinator must send no more jobs for a toolchain that was withdrawn. */
-	if (l->welcomed && offers_count(l->c.offers) != l->n_offers)
+	if (l->welcomed && offers_stamp(l->c.offers) != l->offered)
 		register_now(l, now);
 	if (news->elsewhere != l->elsewhere)
 		link_up_tell_soon(l);

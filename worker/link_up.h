@@ -34,6 +34,8 @@ struct link_up_conf {
 	void (*unshared)(void *arg, const Dray__WorkerUnshared *m);
 	bool peers; /* it gives other workers blobs */
 	void (*found)(void *arg, const Dray__WorkerFound *m);
+	bool takes_toolchains;				    /* clients may give it some */
+	void (*drop)(void *arg, const Dray__WorkerDrop *m); /* may be NULL */
 	void *arg;
 };
 

@@ -32,7 +32,7 @@ static void
 stop_samples(struct service *s)
 {
 	for (unsigned i = 0; i < s->n_jobs; i++)
-		if (job_is_sample(s->jobs[i]))
+		if (job_is_sample(s->jobs[i]) || job_is_push(s->jobs[i]))
 			job_kill(s->jobs[i], "the worker is going away");
 }
 
@@ -49,7 +49,7 @@ on_signal(struct service *s)
 		if (s->draining || si.ssi_signo == SIGINT)
 			kill_jobs(s);
 		if (!s->draining) {
-			log_info("draining: running=%u", s->n_jobs - s->n_samples);
+			log_info("draining: running=%u", s->n_jobs - s->n_samples - s->n_pushes);
 			notify_stopping(s->life->notify);
 		}
 		stop_samples(s);
@@ -94,7 +94,8 @@ tell_manager(struct service *s, uint64_t now)
 	if (s->n_up > 1)
 		snprintf(of, sizeof(of), " (%u of %zu)", welcomed, s->n_up);
 	snprintf(text, sizeof(text), "%s%s, coordinator %.160s: slots in use %u of %u", how, of,
-		s->conf->worker.coordinator, s->n_jobs - s->n_twins - s->n_samples, s->slots);
+		s->conf->worker.coordinator, s->n_jobs - s->n_twins - s->n_samples - s->n_pushes,
+		s->slots);
 	notify_status(s->life->notify, now, text);
 	notify_step(s->life->notify, now);
 }
@@ -131,7 +132,7 @@ int
 service_run(struct service *s, const struct service_life *life)
 {
 	_cleanup_(freep) zmq_pollitem_t *items = calloc(
-		FIXED_ITEMS + UPSTREAM_ITEMS * s->n_up + s->slots + s->twins + SAMPLES,
+		FIXED_ITEMS + UPSTREAM_ITEMS * s->n_up + s->slots + s->twins + SAMPLES + PUSHES,
 		sizeof(*items));
 	_cleanup_(closep) int ready = life->ready_fd;
 	const uint64_t began = clock_mono_ms();

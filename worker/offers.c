@@ -8,20 +8,15 @@
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 
 #include "toolchain/cpu.h"
 #include "common/fs.h"
 #include "common/log.h"
-#include "worker/sandbox/launch.h"
-#include "worker/sandbox/stage.h"
-
-#define TRY_MS 30000
 
 struct offer_search {
-	const struct offers_conf *c;
+	const struct trial_conf *c;
 	struct memo *memo;
 	struct offers *out;
 	struct strv paths; /* resolved sysroots */
@@ -121,122 +116,78 @@ find_sysroots(struct offer_search *s)
 	return r == -ENOMEM ? r : 0;
 }
 
-/* Reads what the sandbox prints, up to its end. Only this trial uses it. */
+/* ---- one */
+
+int
+offer_new(struct offer **ret)
+{
+	*ret = calloc(1, sizeof(struct offer));
+	return *ret ? 0 : -ENOMEM;
+}
+
+void
+offer_free(struct offer *o)
+{
+	if (!o)
+		return;
+	toolchain_done(&o->toolchain);
+	if (o->own_sysroot)
+		sysroot_done(o->own_sysroot);
+	free(o->own_sysroot);
+	buf_done(&o->version);
+	free(o->text);
+	free(o->text_native);
+	free(o);
+}
+
 static void
-drain(struct sandbox *box, char *words, size_t size)
+offer_freep(struct offer **o)
 {
-	size_t used = 0;
-
-	while (box->out >= 0 || box->err >= 0) {
-		struct pollfd fds[2] = { { .fd = box->out, .events = POLLIN },
-			{ .fd = box->err, .events = POLLIN } };
-		int *const ends[2] = { &box->out, &box->err };
-		int got = poll(fds, 2, TRY_MS);
-
-		if (got == 0)
-			sandbox_kill(box);
-		for (size_t i = 0; got > 0 && i < 2; i++) {
-			char text[1024];
-			ssize_t n;
-
-			if (!fds[i].revents)
-				continue;
-			n = read(fds[i].fd, text, sizeof(text));
-			if (n <= 0)
-				closep(ends[i]);
-			for (ssize_t k = 0; i == 1 && k < n && used + 1 < size; k++)
-				words[used++] = text[k] == '\n' ? ' ' : text[k];
-		}
-	}
-	words[used] = '\0';
+	offer_free(*o);
+	*o = NULL;
 }
 
-/* Lays out a job without files and runs `<driver> -vV` in it. -EPERM: the sandbox itself failed. */
-static int
-try_as(const struct offers_conf *c, const struct sysroot *sys, const char *driver,
-	const struct job_user *user, char **ret_why)
+int
+offer_name(struct offer *o)
 {
-	static char out_dir[] = "/out", cwd[] = "/", empty[] = "", version[] = "-vV";
-	_cleanup_(sandbox_done) struct sandbox box = SANDBOX_INIT;
-	_cleanup_(stage_done) struct stage stage = { .dir = NULL };
-	_cleanup_(freep) char *name = strdup(driver), *sysroot = strdup(sys->path);
-	char *argv[] = { version };
-	Dray__Unit unit;
-	struct stage_spec spec = { .jobs = c->jobs_dir,
-		.job = "try",
-		.tools = c->tools_dir,
-		.lib_dirs = sys->lib_dirs.v,
-		.unit = &unit,
-		.users = user ? c->users : NULL };
-	struct launch launch = { .conf = c->conf,
-		.stage = &stage,
-		.unit = &unit,
-		.sysroot = sys,
-		.filters = c->filters,
-		.trace_socket = -1,
-		.user = user };
-	char words[400];
-	int r;
+	const struct toolchain *t = &o->toolchain;
 
-	if (!name || !sysroot)
+	o->has_native = cpu_native_toolchain(&t->id, &o->native) == 0;
+	o->bytes = toolchain_bytes(t);
+	if (asprintf(&o->text, "%s %s %s", t->release, t->driver, t->target) < 0) {
+		o->text = NULL;
 		return -ENOMEM;
-	dray__unit__init(&unit);
-	unit.sysroot = sysroot;
-	unit.driver = name;
-	unit.argv = argv;
-	unit.n_argv = 1;
-	unit.cwd = cwd;
-	unit.out_dir = out_dir;
-	unit.linker = empty;
-	r = stage_new(&spec, &stage);
-	if (r == 0)
-		r = launch_start(&launch, &box, ret_why);
-	if (r < 0)
-		return r;
-	drain(&box, words, sizeof(words));
-	sandbox_wait(&box, NULL);
-	if (box.phase == SANDBOX_ENDED && box.status == 0)
-		return 0;
-	if (asprintf(ret_why, "%s%s%s",
-		    box.phase == SANDBOX_ENDED ? "it does not run: " : box.failure,
-		    *words ? " " : "", words) < 0)
-		*ret_why = NULL;
-	return box.phase == SANDBOX_ENDED ? -ENOEXEC : -EPERM;
-}
-
-/* Where it runs for the worker's own user alone, no job has another one: what they keep apart is a
- * matter of the worker, not of a toolchain. */
-static int
-try_driver(
-	const struct offers_conf *c, const struct sysroot *sys, const char *driver, char **ret_why)
-{
-	struct job_user *user = job_users_take(c->users);
-	int r = try_as(c, sys, driver, user, ret_why);
-
-	job_users_give(user);
-	if (r == 0 || !user)
-		return r;
-	log_debug("%s: %s, as another uid: %s", sys->path, driver, *ret_why ? *ret_why : "");
-	free(steal_ptr(*ret_why));
-	r = try_as(c, sys, driver, NULL, ret_why);
-	if (r == 0) {
-		job_users_give_up(c->users);
-		log_warn("jobs have the worker's own uid: %s: %s does not run for another one "
-			 "(chmod -R a+rX?)",
-			sys->path, driver);
 	}
-	return r;
+	if (asprintf(&o->text_native, "%s target-cpu=native", o->text) < 0) {
+		o->text_native = NULL;
+		return -ENOMEM;
+	}
+	return 0;
 }
+
+int
+offers_add(struct offers *list, struct offer *o)
+{
+	struct offer **v = reallocarray(list->v, list->n + 1, sizeof(struct offer *));
+
+	if (!v)
+		return -ENOMEM;
+	list->v = v;
+	v[list->n++] = o;
+	return 0;
+}
+
+/* ---- those that are found */
 
 static int
 add_offer(struct offer_search *s, const struct sysroot *sys, const char *driver, const char *target)
 {
-	struct toolchain t;
-	struct offer *v;
-	int r;
+	_cleanup_(offer_freep) struct offer *o = NULL;
+	int r = offer_new(&o);
 
-	memset(&t, 0, sizeof(t));
-	r = toolchain_identify(s->memo, sys->path, driver, target, &t);
+	if (r < 0)
+		return r;
+	r = toolchain_identify(s->memo, sys->path, driver, target, &o->toolchain);
 	if (r == -ENOENT)
 		return 0;
 	if (r < 0) {
@@ -244,33 +195,18 @@ add_offer(struct offer_search *s, const struct sysroot *sys, const char *driver,
 		return 0;
 	}
 	/* the toolchain's id does not cover them */
-	if (t.outside) {
+	if (o->toolchain.outside) {
 		log_warn("toolchain left out: %s %s %s: it has libraries outside of its sysroot",
 			sys->path, driver, target);
-		toolchain_done(&t);
 		return 0;
 	}
-	v = reallocarray(s->out->v, s->out->n + 1, sizeof(*v));
-	if (!v) {
-		toolchain_done(&t);
-		return -ENOMEM;
-	}
-	s->out->v = v;
-	v[s->out->n] = (struct offer){
-		.toolchain = t, .sysroot = sys, .bytes = toolchain_bytes(&t)
-	};
-	v[s->out->n].has_native = cpu_native_toolchain(&t.id, &v[s->out->n].native) == 0;
-	if (asprintf(&v[s->out->n].text, "%s %s %s", t.release, driver, target) < 0) {
-		toolchain_done(&t);
-		return -ENOMEM;
-	}
-	if (asprintf(&v[s->out->n].text_native, "%s target-cpu=native", v[s->out->n].text) < 0) {
-		free(v[s->out->n].text);
-		toolchain_done(&t);
-		return -ENOMEM;
-	}
-	s->out->n++;
-	return 0;
+	o->sysroot = sys;
+	r = offer_name(o);
+	if (r == 0)
+		r = offers_add(s->out, o);
+	if (r == 0)
+		o = NULL;
+	return r;
 }
 
 static bool
@@ -294,7 +230,10 @@ offer_sysroot(struct offer_search *s, const struct sysroot *sys, char **ret_why)
 
 		if (!has_driver(sys, drivers[d]))
 			continue;
-		r = try_driver(s->c, sys, drivers[d], &why);
+		r = trial_version(
+			&(struct trial){
+				.c = s->c, .sysroot = sys, .driver = drivers[d], .job = "try" },
+			NULL, &why);
 		if (r == -EPERM)
 			*ret_why = steal_ptr(why);
 		if (r < 0 && r != -EPERM) {
@@ -336,7 +275,7 @@ take_sysroot(struct offer_search *s, const char *path, char **ret_why)
 }
 
 int
-offers_find(const struct offers_conf *c, struct offers *ret, char **ret_why)
+offers_find(const struct trial_conf *c, struct offers *ret, char **ret_why)
 {
 	_cleanup_(memo_closep) struct memo *memo = NULL;
 	struct offer_search s = { .c = c, .out = ret };
@@ -359,11 +298,8 @@ offers_find(const struct offers_conf *c, struct offers *ret, char **ret_why)
 void
 offers_done(struct offers *o)
 {
-	for (size_t i = 0; i < o->n; i++) {
-		toolchain_done(&o->v[i].toolchain);
-		free(o->v[i].text);
-		free(o->v[i].text_native);
-	}
+	for (size_t i = 0; i < o->n; i++)
+		offer_free(o->v[i]);
 	for (size_t i = 0; i < o->n_sysroots; i++) {
 		sysroot_done(o->sysroots[i]);
 		free(o->sysroots[i]);
@@ -377,10 +313,10 @@ struct offer *
 offers_get(const struct offers *o, const struct digest *id)
 {
 	for (size_t i = 0; i < o->n; i++)
-		if (!offer_is_withdrawn(&o->v[i]) &&
-			(digest_eq(&o->v[i].toolchain.id, id) ||
-				(o->v[i].has_native && digest_eq(&o->v[i].native, id))))
-			return &o->v[i];
+		if (!offer_is_withdrawn(o->v[i]) &&
+			(digest_eq(&o->v[i]->toolchain.id, id) ||
+				(o->v[i]->has_native && digest_eq(&o->v[i]->native, id))))
+			return o->v[i];
 	return NULL;
 }
 
@@ -390,14 +326,38 @@ offers_count(const struct offers *o)
 	size_t n = 0;
 
 	for (size_t i = 0; i < o->n; i++)
-		n += !offer_is_withdrawn(&o->v[i]);
+		n += !offer_is_withdrawn(o->v[i]);
 	return n;
+}
+
+/* None is ever taken out of the list, and none that was withdrawn comes back. */
+uint64_t
+offers_stamp(const struct offers *o)
+{
+	return (uint64_t)o->n << 32 | offers_count(o);
 }
 
 bool
 offer_is_withdrawn(const struct offer *o)
 {
 	return __atomic_load_n(&o->withdrawn, __ATOMIC_RELAXED);
+}
+
+void
+offer_withdraw(struct offer *o)
+{
+	__atomic_store_n(&o->withdrawn, true, __ATOMIC_RELAXED);
+}
+
+/* What a client gave is not run here. */
+static int
+identify_again(const struct offer *o, struct toolchain *ret)
+{
+	const struct toolchain *was = &o->toolchain;
+
+	return o->pushed ? toolchain_identify_as(
+				   was->sysroot, was->driver, was->target, &o->version, ret)
+			 : toolchain_identify(NULL, was->sysroot, was->driver, was->target, ret);
 }
 
 /* A file whose stat differs may have the same content: it was linked to another name, or touched.
@@ -408,7 +368,7 @@ is_same_still(struct offer *o)
 	_cleanup_(toolchain_done) struct toolchain now = { .sysroot = NULL };
 	struct toolchain *was = &o->toolchain;
 	struct buf seal = was->seal;
-	int r = toolchain_identify(NULL, was->sysroot, was->driver, was->target, &now);
+	int r = identify_again(o, &now);
 
 	if (r == 0 && digest_eq(&now.id, &was->id)) {
 		was->seal = now.seal;
@@ -419,7 +379,7 @@ is_same_still(struct offer *o)
 		log_warn_errno(r, "toolchain %s in %s: cannot be looked at", o->text, was->sysroot);
 		return false;
 	}
-	__atomic_store_n(&o->withdrawn, true, __ATOMIC_RELAXED);
+	offer_withdraw(o);
 	log_warn("toolchain withdrawn: %s in %s has changed; start the worker again to offer it as "
 		 "it is now",
 		o->text, was->sysroot);

@@ -134,6 +134,13 @@ find_bubblewrap(char **ret_error)
 	return no_sandbox(ret_error, r, why ? why : strerror(-r));
 }
 
+/* With a coordinator that has no list of keys anybody may come. */
+static bool
+takes_toolchains(const struct service *s)
+{
+	return s->conf->worker.toolchains_max > 0;
+}
+
 static int
 find_toolchains(struct service *s, char **ret_error)
 {
@@ -146,7 +153,7 @@ find_toolchains(struct service *s, char **ret_error)
 	r = find_bubblewrap(ret_error);
 	if (r < 0)
 		return r;
-	r = offers_find(&(struct offers_conf){ .conf = s->conf,
+	r = offers_find(&(struct trial_conf){ .conf = s->conf,
 				.jobs_dir = s->jobs_dir,
 				.tools_dir = s->tools_dir,
 				.filters = &s->filters,
@@ -154,13 +161,13 @@ find_toolchains(struct service *s, char **ret_error)
 		&s->offers, &why);
 	if (r < 0)
 		return no_sandbox(ret_error, r, why ? why : strerror(-r));
-	if (s->offers.n == 0)
+	if (s->offers.n == 0 && !takes_toolchains(s))
 		return why_set(ret_error, -ENOENT,
 			"No usable Rust toolchain was found (looked at rustup's, [worker] "
 			"toolchain_dirs, "
 			"and the system's): nothing to offer.");
 	for (size_t i = 0; i < s->offers.n; i++)
-		log_info("toolchain: %s", s->offers.v[i].text);
+		log_info("toolchain: %s", s->offers.v[i]->text);
 	return 0;
 }
 
@@ -208,7 +215,7 @@ open_sockets(struct service *s, char **ret_error)
 		return why_set(ret_error, -ENOMEM, "Cannot start libzmq.");
 	/* Two sockets for each job, and each connection. */
 	zmq_ctx_set(s->ctx, ZMQ_MAX_SOCKETS,
-		(int)(2 * (s->slots + s->twins + s->n_up * SEEK_CONNECTIONS) +
+		(int)(2 * (s->slots + s->twins + PUSHES + s->n_up * SEEK_CONNECTIONS) +
 			s->n_up * SOCKETS_FIXED));
 	r = door_new(&s->door);
 	if (r == 0)
@@ -233,7 +240,7 @@ set_sizes(struct service *s)
 	s->slots = s->conf->worker.slots ? (unsigned)s->conf->worker.slots : s->cores;
 	s->twins = MIN2(TWINS_PER_SLOT * s->slots, TWINS_MAX);
 	token_bank_init(&s->tokens, s->cores);
-	s->jobs = calloc(s->slots + s->twins + SAMPLES, sizeof(*s->jobs));
+	s->jobs = calloc(s->slots + s->twins + SAMPLES + PUSHES, sizeof(*s->jobs));
 	return s->jobs ? 0 : -ENOMEM;
 }
 
@@ -291,7 +298,7 @@ open_job_users(struct service *s)
 							 : NULL,
 		.uid = s->user.uid,
 		.gid = s->user.gid,
-		.n = s->slots + SAMPLES + ready_max(s) };
+		.n = s->slots + SAMPLES + PUSHES + ready_max(s) };
 	_cleanup_(freep) char *why = NULL, *fewer = NULL;
 	int r = -ENOTSUP;
 
@@ -381,6 +388,9 @@ set_up(struct service *s, const char *name, char **ret_error)
 		r = find_toolchains(s, ret_error);
 	if (r < 0)
 		return r;
+	given_open(s);
+	if (s->offers.n == 0)
+		log_info("no toolchain is here: clients may give one");
 	open_ready(s);
 	return upstreams_open(s, ret_error);
 }
@@ -454,7 +464,7 @@ list_in(const struct conf *conf, FILE *to, char **ret_error)
 		r = filters_make(false, &s.filters);
 	r = r < 0 ? why_set(ret_error, r, "%s.", strerror(-r)) : find_toolchains(&s, ret_error);
 	for (size_t i = 0; i < s.offers.n; i++) {
-		const struct offer *o = &s.offers.v[i];
+		const struct offer *o = s.offers.v[i];
 		char hex[DIGEST_HEX_SIZE];
 
 		digest_hex(&o->toolchain.id, hex);

@@ -21,6 +21,7 @@
 #include "worker/service.h"
 #include "worker/user.h"
 
+#define PUSHES 1	  /* toolchains that clients give at a time */
 #define SAMPLES 1	  /* jobs of other workers that are compiled again at a time */
 #define OWNERS (1u << 18) /* pairs of a client and a blob, of 32 to 64 bytes each */
 
@@ -85,9 +86,9 @@ struct service {
 	char *jobs_dir, *tools_dir;
 	int signal_fd;
 	const struct service_life *life; /* while it runs */
-	struct job **jobs; /* slots, twins and SAMPLES of them, the first n_jobs in use */
+	struct job **jobs; /* slots, twins, SAMPLES and PUSHES of them, the first n_jobs in use */
 	struct digest cpu; /* of this machine, if the coordinator is told */
-	unsigned n_jobs, n_twins, n_samples; /* the latter two are of them, without a slot */
+	unsigned n_jobs, n_twins, n_samples, n_pushes; /* the latter are of them, without a slot */
 	bool was_welcomed;
 	struct table clients;
 	uint8_t hash_key[TABLE_KEY_SIZE];
@@ -154,6 +155,20 @@ bool others_serve(const struct service *s);
 void others_credit(struct service *s, const struct wire_peer *p, uint32_t number, uint32_t n);
 void others_stop(struct service *s, const struct wire_peer *p, uint32_t number);
 void others_gone(struct service *s, const struct wire_peer *p);
+
+/* given.c: toolchains that clients gave */
+/* At the start: those that were kept are proved again, and offered. */
+void given_open(struct service *s);
+/* Whether there is room for one more of so many bytes, once those that have not been used for the
+ * longest time are dropped, as far as no job has them. */
+bool given_make_room(struct service *s, uint64_t bytes);
+/* A job begins, or has ended, with that toolchain. o may be NULL. */
+void given_use(struct service *s, struct offer *o);
+void given_leave(struct service *s, struct offer *o);
+/* One was proved: it is offered from now on. */
+void given_take(struct service *s, struct offer *o);
+/* link_up_conf.drop; arg: an upstream. */
+void given_drop(void *arg, const Dray__WorkerDrop *m);
 
 /* reload.c: the settings as they are now, as far as they count without a new start. */
 void service_reload(struct service *s);

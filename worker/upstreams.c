@@ -43,7 +43,8 @@ list_running(void *arg, struct strv *ret, struct strv *ret_twins)
 	const struct service *s = up->service;
 
 	for (unsigned i = 0; i < s->n_jobs; i++)
-		if (upstream_of(s->jobs[i]) == up && !job_is_sample(s->jobs[i]))
+		if (upstream_of(s->jobs[i]) == up && !job_is_sample(s->jobs[i]) &&
+			!job_is_push(s->jobs[i]))
 			strv_add(job_is_twin(s->jobs[i]) ? ret_twins : ret, job_id(s->jobs[i]));
 }
 
@@ -308,6 +309,8 @@ open_link(struct upstream *up, char **ret_error)
 		.unshared = others_unshared,
 		.peers = up->serve != NULL,
 		.found = others_found,
+		.takes_toolchains = s->conf->worker.toolchains_max > 0,
+		.drop = given_drop,
 		.arg = up };
 	int r = link_up_new(s->ctx, &c, &up->link);
 
@@ -445,7 +448,7 @@ slots_of(const struct service *s, const struct upstream *up)
 
 	for (unsigned i = 0; i < s->n_jobs; i++)
 		n += upstream_of(s->jobs[i]) == up && !job_is_twin(s->jobs[i]) &&
-		     !job_is_sample(s->jobs[i]);
+		     !job_is_sample(s->jobs[i]) && !job_is_push(s->jobs[i]);
 	return n;
 }
 
@@ -458,7 +461,8 @@ upstreams_step(struct service *s)
 	(void)store_get_stats(s->store, &stats);
 	for (size_t i = 0; i < s->n_up; i++) {
 		struct upstream *up = &s->up[i];
-		struct link_up_news news = { .running = s->n_jobs - s->n_twins - s->n_samples,
+		struct link_up_news news = { .running = s->n_jobs - s->n_twins - s->n_samples -
+							s->n_pushes,
 			.coordinators = upstreams_welcomed(s),
 			.store_bytes = stats.bytes };
 

@@ -9,7 +9,8 @@
 
 static const struct cmd *const commands[] = { &cmd_up, &cmd_run, &cmd_slot, &cmd_env, &cmd_login,
 	&cmd_keygen, &cmd_keys, &cmd_doctor, &cmd_status, &cmd_stats, &cmd_explain, &cmd_report,
-	&cmd_verify, &cmd_cache, &cmd_flush, &cmd_prewarm, &cmd_gc, &cmd_clear, &cmd_sweep };
+	&cmd_verify, &cmd_cache, &cmd_flush, &cmd_prewarm, &cmd_gc, &cmd_clear, &cmd_sweep,
+	&cmd_toolchain };
 
 static const struct cmd *
 find(const char *name)
@@ -48,8 +49,8 @@ print_overview(FILE *out)
 		     "       dray RUSTC [ARGUMENT]...    (as cargo calls it)\n\n"
 		     "commands:\n");
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		fprintf(out, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
-	fprintf(out, "  %-8s %s\n\n", "help", "Explain dray, or one command: dray help COMMAND");
+		fprintf(out, "  %-9s %s\n", commands[i]->name, commands[i]->summary);
+	fprintf(out, "  %-9s %s\n\n", "help", "Explain dray, or one command: dray help COMMAND");
 	fprintf(out, "options:\n"
 		     "  -h, --help     print this\n"
 		     "  -V, --version  print the version\n\n"

@@ -14,6 +14,7 @@
 #include "client/dispatch/farm_purge.h"
 #include "client/dispatch/farm_status.h"
 #include "client/dispatch/half.h"
+#include "client/dispatch/push.h"
 #include "client/dispatch/refill.h"
 #include "client/far/trusted.h"
 #include "common/child.h"
@@ -304,6 +305,17 @@ login(int argc, char **argv)
 	return join_main(&program, argc, argv);
 }
 
+/* Of dray toolchain push. */
+static int
+push(char **argv)
+{
+	_cleanup_(conf_freep) struct conf *conf = NULL;
+
+	child_survive_file_limit();
+	log_init("dray-dispatch", LOG_LEVEL_NONE);
+	return cmd_load_conf(&cmd_toolchain, &conf) < 0 ? CMD_FAILED : push_main(conf, argv);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -323,6 +335,8 @@ main(int argc, char **argv)
 		return probe();
 	if (argc == 4 && streq(argv[1], REFILL_COMMAND))
 		return refill(argv + 2);
+	if (argc == 2 + PUSH_ARGS && streq(argv[1], PUSH_COMMAND))
+		return push(argv + 2);
 	r = parse(argc, argv, &o);
 	if (r >= 0)
 		return r;

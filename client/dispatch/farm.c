@@ -193,13 +193,14 @@ farm_ask(struct farm *f)
 	m.kind = f->kind;
 	m.glibc = f->glibc;
 	m.source_bytes = f->source_bytes;
-	m.may_wait = !f->refill;
+	m.may_wait = !f->refill && !f->push;
 	m.refill = f->refill;
 	/* one that has failed somewhere waits for nobody */
 	if (f->has_alike && f->n_failed == 0) {
 		m.sought = (ProtobufCBinaryData){ DIGEST_SIZE, f->sought.b };
 		m.alike = (ProtobufCBinaryData){ DIGEST_SIZE, f->alike.b };
 	}
+	m.push = f->push;
 	if (f->has_hint) {
 		m.hint.data = f->hint.b;
 		m.hint.len = DIGEST_SIZE;
@@ -260,6 +261,8 @@ farm_request(struct farm *f, struct farm_job *job)
 	if (f->seat)
 		f->line->name(f->seat, f->id);
 	memcpy(f->toolchain, job->toolchain, sizeof(f->toolchain));
+	free(f->crate);
+	free(f->kind);
 	f->crate = strdup(job->crate);
 	f->kind = strdup(job->kind);
 	f->glibc = job->glibc;
@@ -271,6 +274,8 @@ farm_request(struct farm *f, struct farm_job *job)
 		f->alike = *job->alike;
 		f->sought = *job->sought;
 	}
+	f->push = job->push;
+	f->denied = DRAY__VERDICT__VERDICT_NONE;
 	if (job->hint)
 		f->hint = *job->hint;
 	if (!f->crate || !f->kind)
@@ -297,6 +302,24 @@ note_failed(struct farm *f, const char *worker, Dray__Verdict verdict)
 	snprintf(e->worker, sizeof(e->worker), "%s", worker);
 	e->verdict = verdict;
 	return e;
+}
+
+void
+farm_exclude(struct farm *f, const char *worker)
+{
+	(void)note_failed(f, worker, DRAY__VERDICT__VERDICT_FULL);
+}
+
+bool
+farm_knows_pushes(const struct farm *f)
+{
+	return f->knows_pushes;
+}
+
+uint32_t
+farm_having(const struct farm *f)
+{
+	return f->having;
 }
 
 int

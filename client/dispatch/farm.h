@@ -56,13 +56,21 @@ struct farm_job {
 	const struct digest *hint;	     /* proto/unit_digest.h; NULL: none */
 	const struct digest *sought, *alike; /* client.proto, Alike units; NULL: none, or both */
 	bool refill; /* for the shared cache alone: it is placed at once, or denied */
+	bool push;   /* a toolchain is to be given: likewise */
 };
 
 /* Says Hello and waits for the answer, for a farm of which nothing is known yet: everybody else
  * waits to hear whether it is there. 0; -errno with a sentence in *ret_why. */
 int farm_greet(struct farm *f, struct tether *t, char **ret_why);
 
+/* Also for another one, once that before has ended. */
 int farm_request(struct farm *f, struct farm_job *job);
+/* The next request is not for that worker. */
+void farm_exclude(struct farm *f, const char *worker);
+/* After farm_greet: whether the coordinator knows what a push is. */
+bool farm_knows_pushes(const struct farm *f);
+/* Of a push that was denied: how many workers have the toolchain. */
+uint32_t farm_having(const struct farm *f);
 
 struct placement {
 	char *worker, *endpoint, *curve;

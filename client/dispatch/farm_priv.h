@@ -57,8 +57,10 @@ struct farm {
 	uint32_t glibc;
 	uint64_t source_bytes;
 	struct digest hint;
-	bool has_hint, refill, has_alike;
+	bool has_hint, refill, has_alike, push;
 	struct digest sought, alike;
+	bool knows_pushes; /* the coordinator */
+	uint32_t having;   /* JobDenied.having */
 	struct farm_failed {
 		char worker[80];
 		Dray__Verdict verdict;

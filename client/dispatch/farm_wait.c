@@ -103,7 +103,15 @@ take_denied(struct wait *w, const Dray__JobDenied *m)
 	}
 	f->waiting = false;
 	f->denied = m->verdict;
+	f->having = m->having;
 	return home(w, "farm", m->text);
+}
+
+static void
+note_features(struct farm *f, const Dray__Welcome *m)
+{
+	for (size_t i = 0; i < m->n_features; i++)
+		f->knows_pushes |= streq(m->features[i], WIRE_PUSHES);
 }
 
 static enum step
@@ -114,6 +122,9 @@ step_message(struct wait *w, const struct wire_msg *m)
 	f->heard_ms = clock_mono_ms();
 	farm_heard(f, m->info->type);
 	switch (m->info->type) {
+	case WIRE_WELCOME:
+		note_features(f, (const Dray__Welcome *)m->body);
+		return STEP_ON;
 	case WIRE_REFUSED:
 		return home(w, "the coordinator refuses", ((const Dray__Refused *)m->body)->text);
 	case WIRE_JOB_QUEUED:

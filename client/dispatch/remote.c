@@ -102,6 +102,7 @@ send_open(struct remote *r)
 	open.pieces = true;
 	open.join = in->join;
 	open.jobs = in->jobs;
+	open.push_bytes = in->push_bytes;
 	r->granted = REMOTE_CREDIT;
 	return wire_send(r->socket, NULL, WIRE_JOB_OPEN, &open.base, NULL, 0);
 }
@@ -211,6 +212,24 @@ give_credit(struct remote *r)
 	}
 }
 
+/* By its rate it has to wait. */
+static bool
+is_ahead(const struct remote *r)
+{
+	return r->in->rate && r->state == REMOTE_FEEDING &&
+	       upload_bytes(r->upload) >
+		       r->in->rate * (clock_mono_ms() - r->opened_ms) / 1000 + WIRE_CHUNK_MAX;
+}
+
+static void
+say_sent(const struct remote *r)
+{
+	uint64_t done, of;
+
+	upload_progress(r->upload, &done, &of);
+	r->in->on_sent(r->in->arg, done, of);
+}
+
 /* Whether there is more to send at once. */
 static bool
 feed(struct remote *r)
@@ -220,8 +239,12 @@ feed(struct remote *r)
 	if (r->state == REMOTE_ENDED)
 		return false;
 	e = r->answering ? remote_answer(r) : 0;
+	if (e == 0 && is_ahead(r))
+		return false;
 	if (e == 0)
 		e = upload_step(r->upload, r->socket);
+	if (r->in->on_sent && r->state == REMOTE_FEEDING)
+		say_sent(r);
 	r->blocked = e == -EAGAIN;
 	if (e == -ESTALE)
 		remote_end(r, REMOTE_HOME, V(INPUT_CHANGED), "an input changed meanwhile: %.200s",

@@ -41,6 +41,10 @@ struct remote_in {
 	uint64_t run_ms;
 	bool refill; /* for the shared cache alone: nothing of what it makes is wanted, say, outputs
 			and what cargo is told are not there */
+	uint64_t push_bytes; /* not 0: with refill: a toolchain of so many bytes is given */
+	uint64_t rate;	     /* bytes a second at most; 0: any */
+	/* How much of the blobs that the worker lacks has been sent; may be NULL. */
+	void (*on_sent)(void *arg, uint64_t done, uint64_t of);
 	void (*on_started)(void *arg); /* the compiler runs; may be NULL */
 	void *arg;
 	bool keep; /* what the worker saw and said is left in the staging directory */

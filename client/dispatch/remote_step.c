@@ -141,7 +141,7 @@ on_file_need(struct remote *r, struct wire_msg *m)
 	_cleanup_(freep) char *path = NULL;
 	int e;
 
-	if (r->answering || !path_is_normal(b->path)) {
+	if (r->in->push_bytes || r->answering || !path_is_normal(b->path)) {
 		broke_protocol(r, "a file that cannot be asked for");
 		return;
 	}

@@ -46,6 +46,12 @@ unit_free(struct unit *u)
 	free(u->blobs_p);
 	free(u->vars);
 	free(u->vars_p);
+	if (u->push) {
+		free(u->push->files);
+		free(u->push->files_p);
+		buf_done(&u->push->version);
+	}
+	free(u->push);
 	free(u);
 }
 
@@ -404,4 +410,19 @@ unit_build(const struct unit_in *in, struct unit **ret, char **ret_home)
 		return r;
 	*ret = steal_ptr(u);
 	return 0;
+}
+
+int
+unit_of_toolchain(struct toolchain *t, struct memo *memo, struct unit **ret)
+{
+	_cleanup_(unit_freep) struct unit *u = calloc(1, sizeof(*u));
+	int r;
+
+	if (!u)
+		return -ENOMEM;
+	dray__unit__init(&u->msg);
+	r = unit_fill_push(u, t, memo);
+	if (r == 0)
+		*ret = steal_ptr(u);
+	return r;
 }

@@ -28,6 +28,10 @@ struct unit;
 
 /* 0; -errno; or -ENOTSUP with a reason in *ret_home (caller frees): this unit is compiled here. */
 int unit_build(const struct unit_in *in, struct unit **ret, char **ret_home);
+/* No compile: a toolchain that is to be given to a worker. What is in t is the unit's then if 0 is
+ * returned. unit_source_bytes: of its files. 0 or -errno. */
+struct toolchain;
+int unit_of_toolchain(struct toolchain *t, struct memo *memo, struct unit **ret);
 void unit_free(struct unit *u); /* NULL is fine */
 void unit_freep(struct unit **u);
 

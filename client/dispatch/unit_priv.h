@@ -27,7 +27,17 @@ struct unit {
 	struct digest *digests;
 	Dray__Blob *blobs, **blobs_p;
 	Dray__EnvVar *vars, **vars_p;
+	struct unit_push *push; /* of a toolchain that is given; NULL */
 };
+
+struct unit_push {
+	Dray__PushedToolchain msg;
+	Dray__PushedFile *files, **files_p;
+	struct buf version;
+};
+
+/* unit_push.c: makes it one of a toolchain, which it takes. */
+int unit_fill_push(struct unit *u, struct toolchain *t, struct memo *memo);
 
 /* unit_args.c: the arguments in the job's terms */
 int unit_fill_args(struct unit *u);

@@ -183,6 +183,20 @@ upload_bytes(const struct upload *up)
 	return up->sent;
 }
 
+void
+upload_progress(const struct upload *up, uint64_t *ret_done, uint64_t *ret_of)
+{
+	*ret_done = *ret_of = 0;
+	for (size_t i = 0; up->need && i < up->n; i++) {
+		uint64_t size = blob_size(up, up->need[i]);
+
+		*ret_of += size;
+		*ret_done += i < up->next ? size : 0;
+	}
+	if (up->fd >= 0)
+		*ret_done += up->offset;
+}
+
 static int
 read_chunk(struct upload *up, size_t want)
 {

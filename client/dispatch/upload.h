@@ -27,5 +27,7 @@ int upload_step(struct upload *up, void *socket);
 void upload_rest(struct upload *up);
 const char *upload_file(const struct upload *up); /* the current one, or NULL */
 uint64_t upload_bytes(const struct upload *up);	  /* payload as sent */
+/* Content of the blobs that were asked for last: what was sent of it, and all. */
+void upload_progress(const struct upload *up, uint64_t *ret_done, uint64_t *ret_of);
 
 #endif

@@ -251,6 +251,36 @@ test_refill(void **state)
 		-EBADMSG);
 }
 
+static void
+test_push(void **state)
+{
+	static const struct ticket_terms given = { .push = true },
+					 two = { .push = true, .refill = true };
+	_cleanup_(issued_done) struct issued t = { 0 }, odd = { 0 };
+	_cleanup_(freep) char *job = NULL;
+	struct ticket_terms terms;
+	char whose[CURVE_KEY_SIZE];
+
+	assert_int_equal(
+		ticket_issue(&coordinator, JOB, client, worker, &given, NOW, &t.p, &t.n, t.sig), 0);
+	assert_int_equal(ticket_check(*state, t.p, t.n, t.sig, SIGNATURE_SIZE,
+				 coordinator.sign_public, client, worker, NOW, &job, &terms),
+		0);
+	assert_true(terms.push && !terms.refill && !terms.sample && !terms.twin);
+	free(steal_ptr(job));
+	/* nothing that was made is of it */
+	assert_int_equal(ticket_read(t.p, t.n, t.sig, SIGNATURE_SIZE, coordinator.sign_public,
+				 worker, NOW, whose),
+		-EBADMSG);
+	/* it is one thing alone */
+	assert_int_equal(
+		ticket_issue(&coordinator, JOB, client, worker, &two, NOW, &odd.p, &odd.n, odd.sig),
+		0);
+	assert_int_equal(ticket_check(*state, odd.p, odd.n, odd.sig, SIGNATURE_SIZE,
+				 coordinator.sign_public, client, worker, NOW, &job, &terms),
+		-EBADMSG);
+}
+
 static int
 check_blobs(const struct issued *t, const char *as_client, const char *as_worker, uint64_t now,
 	char ret[CURVE_KEY_SIZE])
@@ -464,6 +494,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_twin, book_up, book_down),
 		cmocka_unit_test_setup_teardown(test_sample, book_up, book_down),
 		cmocka_unit_test_setup_teardown(test_refill, book_up, book_down),
+		cmocka_unit_test_setup_teardown(test_push, book_up, book_down),
 		cmocka_unit_test_setup_teardown(test_blobs, book_up, book_down),
 		cmocka_unit_test_setup_teardown(test_too_long, book_up, book_down),
 		cmocka_unit_test_setup_teardown(test_full_book, book_up, book_down),

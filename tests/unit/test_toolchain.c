@@ -371,6 +371,22 @@ real_compiler(void **state)
 	buf_done(&b.seal);
 	assert_int_equal(toolchain_list_own_files(&b, NULL, &own), 0);
 	assert_int_equal(own.n, files.n);
+	/* the same without running it, by what it says of itself; of other words another one */
+	{
+		_cleanup_(toolchain_done) struct toolchain same = { .sysroot = NULL },
+							   other = { .sysroot = NULL };
+		_cleanup_(buf_done) struct buf said = BUF_INIT, none = BUF_INIT;
+
+		assert_int_equal(toolchain_version(&b, &said), 0);
+		assert_int_equal(toolchain_identify_as(sysroot, "rustc", NULL, &said, &same), 0);
+		assert_true(digest_eq(&same.id, &b.id));
+		assert_string_equal(same.release, b.release);
+		assert_int_equal(buf_adds(&said, "more: words\n"), 0);
+		assert_int_equal(toolchain_identify_as(sysroot, "rustc", NULL, &said, &other), 0);
+		assert_false(digest_eq(&other.id, &b.id));
+		assert_int_equal(
+			toolchain_identify_as(sysroot, "rustc", NULL, &none, &other), -ENOENT);
+	}
 	toolchain_done(&b);
 	assert_int_equal(tc_recall(m, a.sysroot, "rustc", NULL, &b), 0);
 	assert_true(digest_eq(&a.id, &b.id));

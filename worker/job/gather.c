@@ -28,6 +28,16 @@ struct gather {
 	struct seek *seek; /* NULL: nobody else is asked */
 };
 
+/* To the job's tree, or into the toolchain that is given. -ENOENT: the store does not have it
+ * (now).
+ */
+static int
+place_blob(struct job *j, uint32_t blob)
+{
+	return j->assembly ? assembly_place(j->assembly, j->shared->store, blob)
+			   : stage_link_blob(&j->stage, j->shared->store, blob);
+}
+
 static int
 layout_failed(struct job *j, int err)
 {
@@ -66,7 +76,7 @@ look(struct gather *f)
 	for (size_t i = 0; i < u->n_blobs; i++) {
 		r = -ENOENT;
 		if (owners_has(f->j->shared->owners, f->j->peer.curve, &f->j->blobs[i]))
-			r = stage_link_blob(&f->j->stage, f->j->shared->store, (uint32_t)i);
+			r = place_blob(f->j, (uint32_t)i);
 
 		if (r == -ENOENT)
 			f->lacks[f->n_lacks++] = (uint32_t)i;
@@ -161,7 +171,7 @@ take_chunk(struct gather *f, struct wire_msg *m)
 	if (r <= 0)
 		return r;
 	job_lay(j, true);
-	r = stage_link_blob(&j->stage, j->shared->store, f->need[f->next]);
+	r = place_blob(j, f->need[f->next]);
 	job_lay(j, false);
 	if (r < 0)
 		return layout_failed(j, r);
@@ -265,7 +275,7 @@ take_found(struct gather *f, uint32_t blob)
 
 	owners_add(j->shared->owners, j->peer.curve, &j->blobs[blob]);
 	job_lay(j, true);
-	r = stage_link_blob(&j->stage, j->shared->store, blob);
+	r = place_blob(j, blob);
 	job_lay(j, false);
 	if (r == -ENOENT)
 		f->need[f->n++] = blob;

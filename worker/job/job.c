@@ -26,6 +26,7 @@
 #include "worker/sandbox/unit_check.h"
 
 #define SAMPLE_NICE 19
+#define PUSH_NICE 5 /* its client waits for it, but no build does */
 
 static int
 read_digests(struct job *j)
@@ -411,6 +412,12 @@ run(struct job *j)
 		r = accept_job(j);
 	if (r == 0)
 		r = take_unit(j);
+	if (r == 0 && j->push) {
+		r = push_take(j);
+		if (r < 0)
+			end_failed(j, r);
+		return;
+	}
 	if (r == 0)
 		r = check_unit(j);
 	if (r == 0)
@@ -500,6 +507,7 @@ free_thread_part(struct job *j)
 	if (j->ran && !j->sample)
 		want_next(j);
 	ready_clear(j->shared->ready, &used);
+	assembly_freep(&j->assembly);
 	free(j->blobs);
 	chunk_coder_freep(&j->coder);
 	for (size_t i = 0; i < j->n_announced; i++)
@@ -514,8 +522,9 @@ thread_main(void *arg)
 	uint64_t begin = clock_mono_us();
 
 	/* what it starts has the same */
-	if (j->sample)
-		setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), SAMPLE_NICE);
+	if (j->sample || j->push)
+		setpriority(
+			PRIO_PROCESS, (id_t)syscall(SYS_gettid), j->push ? PUSH_NICE : SAMPLE_NICE);
 	run(j);
 	j->wall_us = clock_mono_us() - begin;
 	free_thread_part(j);
@@ -565,6 +574,7 @@ job_free(struct job *j)
 	wire_msg_done(&j->open);
 	if (j->unit_body)
 		protobuf_c_message_free_unpacked(j->unit_body, NULL);
+	offer_free(j->pushed);
 	conf_unrefp(&j->conf);
 	free(j);
 }
@@ -578,6 +588,8 @@ set_up(struct job *j, const struct job_shared *shared, const struct job_in *in)
 	j->twin = in->twin;
 	j->sample = in->sample;
 	j->refill = in->refill;
+	j->push = in->push;
+	j->push_max = in->push_max;
 	j->offer = in->offer;
 	j->demand = &fetch_demand;
 	j->peer = *in->peer;
@@ -593,7 +605,8 @@ set_up(struct job *j, const struct job_shared *shared, const struct job_in *in)
 	j->pieces.watch = -1;
 	j->conf = conf_ref(shared->conf);
 	j->text_budget = j->conf->worker.job_output_max;
-	j->share = shares_begin(in->twin ? NULL : shared->share, in->share_in, in->peer->curve);
+	j->share = shares_begin(
+		in->twin || in->push ? NULL : shared->share, in->share_in, in->peer->curve);
 }
 
 int
@@ -668,6 +681,24 @@ bool
 job_is_sample(const struct job *j)
 {
 	return j->sample;
+}
+
+bool
+job_is_push(const struct job *j)
+{
+	return j->push;
+}
+
+struct offer *
+job_offer(const struct job *j)
+{
+	return j->offer;
+}
+
+struct offer *
+job_take_pushed(struct job *j)
+{
+	return steal_ptr(j->pushed);
 }
 
 uint32_t

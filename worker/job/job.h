@@ -54,6 +54,8 @@ struct job_in {
 	bool twin;		      /* it has no slot, and may only join another one */
 	bool sample; /* another worker has shared it, and hands it over: nothing is sent of what it
 			makes, nobody joins it, and it is the last to get processor time */
+	bool push;   /* no job: the client gives a toolchain (push.c), of no more than */
+	uint64_t push_max; /* so many bytes; then there is no offer */
 	bool refill; /* with sample: but a client hands it over, and what it makes is shared */
 	struct wire_msg *open; /* a JobOpen; the thread takes its content over */
 };
@@ -70,6 +72,11 @@ bool job_is_sample(const struct job *j);
 /* Once its JobStarted was received: unit_alike of its unit (proto/unit_digest.h); NULL: what it
  * makes is not shared. */
 const struct digest *job_alike(const struct job *j);
+bool job_is_push(const struct job *j);
+struct offer *job_offer(const struct job *j); /* NULL: it gives one */
+/* After its WorkerJobEnded: what it gave, proved, and in no list yet; it is the caller's. NULL:
+ * nothing. */
+struct offer *job_take_pushed(struct job *j);
 uint32_t job_unit_size(const struct job *j); /* as its JobOpen says */
 void *job_socket(struct job *j);	     /* the main loop's end, to poll for ZMQ_POLLIN */
 /* Where the conversation is (proto/admit.h), as the main loop has told the client; DROPPED: it has

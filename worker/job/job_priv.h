@@ -16,6 +16,7 @@
 #include "worker/sandbox/stage.h"
 #include "worker/job/tokens.h"
 #include "worker/job/unit_key.h"
+#include "worker/push/assembly.h"
 #include "worker/tracer/trace.h"
 
 /* How many content messages may be on their way, where the worker does not say less: 16 MiB. */
@@ -133,10 +134,14 @@ struct job {
 	struct unit_index index;
 	struct digest key; /* of the unit (unit_key.h) */
 	char namespace[KEYS_NAME_MAX + 1];
-	bool twin;    /* it has no slot */
-	bool sample;  /* likewise; job.h */
-	bool refill;  /* likewise */
-	bool sampled; /* the next one is what it comes to */
+	bool twin;   /* it has no slot */
+	bool sample; /* likewise; job.h */
+	bool refill; /* likewise */
+	bool push;   /* likewise */
+	uint64_t push_max;
+	struct assembly *assembly; /* of it */
+	struct offer *pushed;	   /* what it has become */
+	bool sampled;		   /* the next one is what it comes to */
 	struct shares_sum sum;
 	struct tape *tape;	    /* which it leads, or NULL */
 	struct tape_reader *reader; /* of one that it has joined, or NULL */
@@ -234,6 +239,8 @@ void job_lay(struct job *j, bool on);
 bool job_laying_ends(void *arg);
 /* Fails the job for that. */
 int job_laying_ended(struct job *j);
+/* push.c: a toolchain is taken in, and proved */
+int push_take(struct job *j);
 /* take_unit.c: takes in what is to be compiled */
 int take_unit(struct job *j);
 /* gather.c: lays out what is here, asks for the blobs that are missing, and takes them in */

@@ -15,6 +15,7 @@
 #include "common/spawn.h"
 #include "toolchain/toolchain.h"
 #include "common/why.h"
+#include "toolchain/elf.h"
 
 #define LDD_MAX (256u * 1024)
 
@@ -288,25 +289,143 @@ set_paths(struct sysroot *s, const char *state_dir, const char *path, char **ret
 	return s->path && s->lib_root && s->view ? 0 : -ENOMEM;
 }
 
-int
-sysroot_prepare(const char *state_dir, const char *path, struct sysroot *ret, char **ret_why)
+/* ---- of a toolchain that is not run */
+
+#define FOREIGN_DEPTH 16
+#define FOREIGN_NEEDED_MAX 4096
+
+/* What its files are called, and what those of bin and lib ask for. */
+struct foreign {
+	struct strv names, needed;
+};
+
+static int
+look_at(struct foreign *f, const char *path, const char *name)
+{
+	unsigned machine;
+	int r = strv_add(&f->names, name);
+
+	if (r < 0 || strstr(path, "/bin/self-contained/") || ends_with(name, ".rlib"))
+		return r;
+	r = elf_needed(path, &machine, &f->needed);
+	return r == -ENOMEM ? r : 0;
+}
+
+static int
+look_below(struct foreign *f, const char *dir, unsigned depth)
+{
+	_cleanup_(strv_done) struct strv names = STRV_INIT;
+	int r = depth ? fs_list_dir(dir, &names) : -ELOOP;
+
+	for (size_t i = 0; r == 0 && i < names.n; i++) {
+		_cleanup_(freep) char *path = path_join(dir, names.v[i]);
+		struct stat st;
+
+		if (!path)
+			return -ENOMEM;
+		if (lstat(path, &st) < 0)
+			return -errno;
+		if (S_ISDIR(st.st_mode))
+			r = look_below(f, path, depth - 1);
+		else if (S_ISREG(st.st_mode))
+			r = look_at(f, path, names.v[i]);
+	}
+	return r;
+}
+
+/* The path of the system's library of that name: beside libc, or as this program has it. NULL: it
+ * has none. */
+static char *
+find_system_library(const struct strv *ours, const char *libc_dir, const char *name)
+{
+	_cleanup_(freep) char *beside = path_join(libc_dir, name);
+
+	if (beside && fs_exists(beside))
+		return steal_ptr(beside);
+	for (size_t i = 0; i < ours->n; i++)
+		if (streq(path_basename(ours->v[i]), name))
+			return strdup(ours->v[i]);
+	return NULL;
+}
+
+/* This program's own loader and libc are the system's; where they are the others are. */
+static int
+list_foreign(const char *path, struct strv *ret, char **ret_why)
+{
+	_cleanup_(strv_done) struct strv ours = STRV_INIT;
+	struct foreign f = { STRV_INIT, STRV_INIT };
+	_cleanup_(freep) char *libc_dir = NULL;
+	int r = list_libraries("/proc/self/exe", &ours);
+
+	for (size_t i = 0; r == 0 && i < ours.n; i++) {
+		const char *name = path_basename(ours.v[i]);
+
+		if (streq(name, "libc.so.6"))
+			libc_dir = path_dirname(ours.v[i]);
+		if (streq(name, "libc.so.6") || starts_with(name, "ld-"))
+			r = strv_add(ret, ours.v[i]);
+	}
+	if (r == 0 && !libc_dir)
+		r = why_set(ret_why, -ENOTSUP, "this worker's own libc cannot be found");
+	if (r == 0)
+		r = look_below(&f, path, FOREIGN_DEPTH);
+	strv_sort_unique(&f.names);
+	/* what those of the system need comes behind */
+	for (size_t i = 0; r == 0 && i < f.needed.n; i++) {
+		_cleanup_(freep) char *lib = NULL;
+		const char *name = f.needed.v[i];
+		unsigned machine;
+
+		if (i == FOREIGN_NEEDED_MAX || !path_is_name(name))
+			r = why_set(ret_why, -EBADMSG,
+				"the toolchain needs libraries that make no sense");
+		else if (!strv_has_sorted(&f.names, name) && !starts_with(name, "ld-"))
+			lib = find_system_library(&ours, libc_dir, name);
+		else
+			continue;
+		if (r == 0 && !lib)
+			r = why_set(ret_why, -ENOENT,
+				"the toolchain needs %.100s, which this worker's system lacks",
+				name);
+		if (r == 0 && !strv_has(ret, lib)) {
+			r = strv_add(ret, lib);
+			if (r == 0)
+				r = elf_needed(lib, &machine, &f.needed);
+		}
+	}
+	strv_done(&f.names);
+	strv_done(&f.needed);
+	return r;
+}
+
+static int
+list_own(const char *path, struct strv *ret, char **ret_why)
+{
+	_cleanup_(freep) char *rustc = path_join(path, "bin/rustc");
+	int r = rustc ? list_libraries(rustc, ret) : -ENOMEM;
+
+	return r < 0 ? why_set(ret_why, r, "the libraries of %s cannot be listed: %s", rustc,
+			       strerror(-r))
+		     : 0;
+}
+
+static int
+prepare(const char *state_dir, const char *path,
+	int (*list)(const char *path, struct strv *ret, char **ret_why), struct sysroot *ret,
+	char **ret_why)
 {
 	_cleanup_(strv_done) struct strv libs = STRV_INIT;
-	_cleanup_(freep) char *base = NULL, *rustc = path_join(path, "bin/rustc");
+	_cleanup_(freep) char *base = NULL;
 	struct sysroot s = { NULL, NULL, NULL, STRV_INIT, STRV_INIT };
-	int r = rustc ? set_paths(&s, state_dir, path, &base) : -ENOMEM;
+	int r = set_paths(&s, state_dir, path, &base);
 
 	/* Made anew at each start: the system's libraries may have been upgraded. */
 	if (r == 0)
 		r = fs_rm_rf(base);
 	if (r == 0)
 		r = fs_mkdir_p(s.lib_root, 0755);
-	if (r == 0) {
-		r = list_libraries(rustc, &libs);
-		if (r < 0)
-			r = why_set(ret_why, r, "the libraries of %s cannot be listed: %s", rustc,
-				strerror(-r));
-	}
+	if (r == 0)
+		r = list(path, &libs, ret_why);
 	if (r == 0)
 		r = add_beside_libc(&libs);
 	if (r == 0)
@@ -321,6 +440,19 @@ sysroot_prepare(const char *state_dir, const char *path, struct sysroot *ret, ch
 	}
 	*ret = s;
 	return 0;
+}
+
+int
+sysroot_prepare(const char *state_dir, const char *path, struct sysroot *ret, char **ret_why)
+{
+	return prepare(state_dir, path, list_own, ret, ret_why);
+}
+
+int
+sysroot_prepare_foreign(
+	const char *state_dir, const char *path, struct sysroot *ret, char **ret_why)
+{
+	return prepare(state_dir, path, list_foreign, ret, ret_why);
 }
 
 void

@@ -17,6 +17,10 @@ struct sysroot {
 
 /* state_dir/base/… holds the copies. 0, or -errno with a sentence in *ret_why (caller frees). */
 int sysroot_prepare(const char *state_dir, const char *path, struct sysroot *ret, char **ret_why);
+/* The same of a toolchain that a client gave, in a directory of its own: nothing of it is run, nor
+ * loaded, to learn what it needs. What it needs and neither it nor this system has is an error. */
+int sysroot_prepare_foreign(
+	const char *state_dir, const char *path, struct sysroot *ret, char **ret_why);
 void sysroot_done(struct sysroot *s);
 
 #endif

@@ -1,0 +1,126 @@
+#!/usr/bin/env bats
+# A client gives workers a toolchain that they lack.
+bats_require_minimum_version 1.5.0
+. "$BATS_TEST_DIRNAME/lib.bash"
+
+DRAYCTL=$DRAY_BUILD/drayctl/drayctl
+
+ctl() {
+  "$DRAYCTL" "$@" 3>&-
+}
+listed() {
+  ctl toolchain list --json | jq -e "$1" >/dev/null
+}
+# gives N ARGS…: how `dray toolchain push` ends; what it says is in $LOGS/push.
+gives() {
+  local status=0
+  "$DRAY" toolchain push "${@:2}" >"$LOGS/push" 2>&1 3>&- </dev/null || status=$?
+  [ "$status" -eq "$1" ] || { echo "exit status $status"; cat "$LOGS/push"; return 1; }
+}
+# bare_worker NAME [ARG…]: one that has no toolchain of its own.
+bare_worker() {
+  worker_start "$1" -o worker.find_rustup=no -o worker.find_system=no -o worker.toolchains_max=4G "${@:2}"
+}
+# small DIR: a toolchain of a few files, whose compiler is a program that stands for one (smallrustc.c). It writes
+# into $SEEN what has started it.
+small() {
+  SEEN=$WORK/seen
+  : >"$SEEN"
+  mkdir -p "$1/bin" "$1/lib/rustlib/small-unknown-linux/lib"
+  TO=$SEEN perl -pe 's/SEEN=(x+)/"SEEN=" . $ENV{TO} . " " x (length($1) - length($ENV{TO}))/e' \
+    "$DRAY_BUILD/tests/scenario/smallrustc" >"$1/bin/rustc"
+  chmod +x "$1/bin/rustc"
+  echo core >"$1/lib/rustlib/small-unknown-linux/lib/libcore-1.rlib"
+  echo "std of $1" >"$1/lib/rustlib/small-unknown-linux/lib/libstd-1.rlib"
+}
+
+@test "a worker without toolchains is given one: proved in the sandbox alone, offered, kept, and dropped at an admin's word" {
+  local dir
+  small "$WORK/small"
+  allow client client
+  allow worker w1
+  allow worker w2
+  coordinator_start -o coordinator.toolchains=push
+  bare_worker w1
+  client_env
+  listed '.toolchains == []'
+  gives 0 --json "$WORK/small"
+  jq -e '.done and .given == 1 and .workers[0].name == "w1" and .release == "9.9.9"' "$LOGS/push"
+  wait_until 10 listed '[.toolchains[] | select(.pushed and .workers == ["w1"])] | length >= 1'
+  dir=$(echo "$FARM"/state-w1/toolchains/*)
+  [ -f "$dir/tree/bin/rustc" ] && [ "$(stat -c %a "$dir/tree/bin/rustc")" = 555 ]
+  [ -z "$(find "$FARM/state-w1/toolchains" -name '.new-*')" ]
+  # the next worker has its files from the first one, or from here; who has it is left alone
+  bare_worker w2
+  gives 0 "$WORK/small"
+  file_has "$LOGS/push" 'w2 has it'
+  wait_until 10 listed '[.toolchains[] | select(.workers == ["w1", "w2"])] | length >= 1'
+  gives 0 "$WORK/small"
+  file_has "$LOGS/push" '2 workers have it already'
+  # a new start proves it again
+  kill -TERM "${WORKER_PIDS[w1]}"
+  gone_within 10 "${WORKER_PIDS[w1]}"
+  bare_worker w1
+  file_has "$LOGS/worker-w1" 'toolchain given by a client'
+  wait_until 10 listed '[.toolchains[] | select(.workers == ["w1", "w2"])] | length >= 1'
+  # whatever started it, no worker did outside of a sandbox: there it does not see the file
+  sort -u "$SEEN"
+  [ "$(sort -u "$SEEN")" = dray-dispatch ]
+  ctl toolchain remove 9.9.9 >"$LOGS/remove"
+  file_has "$LOGS/remove" '2 workers are told to drop it'
+  wait_until 10 listed '.toolchains == []'
+  wait_until 10 eval '[ ! -e "$dir" ] && [ -z "$(ls -A "$FARM/state-w1/toolchains")" ]'
+}
+
+@test "refused with the way out: by the coordinator, by a worker that takes none, and by the pins; and what is no compiler" {
+  small "$WORK/small"
+  allow client client
+  allow worker w1
+  coordinator_start
+  bare_worker w1
+  client_env
+  gives 1 "$WORK/small"
+  file_has "$LOGS/push" 'toolchains = push'
+  kill -TERM "$COORDINATOR_PID"
+  gone_within 10 "$COORDINATOR_PID"
+  coordinator_start -o coordinator.toolchains=push
+  ctl toolchain pin 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff
+  gives 1 "$WORK/small"
+  file_has "$LOGS/push" 'not among those'
+  ctl toolchain unpin 001122
+  # one whose compiler makes nothing is found out in the sandbox, and not offered
+  cp /bin/true "$WORK/small/bin/rustc"
+  gives 1 "$WORK/small"
+  file_has "$LOGS/push" 'no such toolchain'
+  gives 1 "$WORK/nothing"
+  file_has "$LOGS/push" 'no such toolchain'
+  local status=0
+  "$DRAY" toolchain 2>/dev/null || status=$?
+  [ "$status" -eq 2 ]
+  [ -z "$(ls -A "$FARM/state-w1/toolchains" 2>/dev/null)" ]
+}
+
+# bats test_tags=long
+@test "a build on a fresh worker that has only the toolchain it was given: bytes as plain cargo's" {
+  package "$WORK/app" app
+  dependency "$WORK/app" part
+  plain_build "$WORK/app" build
+  allow client client
+  allow worker w1
+  coordinator_start -o coordinator.toolchains=push
+  bare_worker w1
+  client_env
+  build none "$WORK/app" build
+  [ "$BUILD_STATUS" -eq 0 ]
+  jobs_all '.where == "local" and (.why | test("has the toolchain"))'
+  rm -rf "$WORK/app/target"
+  gives 0 --json
+  jq -e '.done and .given == 1' "$LOGS/push"
+  wait_until 10 listed '[.toolchains[] | select(.pushed)] | length >= 1'
+  build given "$WORK/app" build
+  [ "$BUILD_STATUS" -eq 0 ]
+  [ "$(job part where)" = farm ] && [ "$(job app where)" = farm ] || { jq -c . "$JOBS"; return 1; }
+  same_outputs "$WORK/app"
+  # less than half of what a tarball of the directory would be: the documentation and other tools are not sent
+  [ "$(jq '.workers[0].bytes_sent' "$LOGS/push")" -lt 300000000 ]
+}

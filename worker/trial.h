@@ -1,0 +1,38 @@
+/* Runs a toolchain's driver in the very sandbox that jobs get, to see that it works: no program of
+ * a toolchain that a client gave runs anywhere else. */
+#ifndef DRAY_WORKER_TRIAL_H
+#define DRAY_WORKER_TRIAL_H
+
+#include "common/buf.h"
+#include "common/conf.h"
+#include "worker/sandbox/job_user.h"
+#include "worker/sandbox/seccomp.h"
+#include "worker/sandbox/sysroot.h"
+
+#define TRIAL_OUT_MAX 4096
+
+struct trial_conf {
+	const struct conf *conf;
+	const char *jobs_dir, *tools_dir; /* as in struct job_shared */
+	const struct filters *filters;
+	struct job_users *users; /* NULL: none. Given up where no toolchain can be run by them, but
+				    for one that a client gave */
+};
+
+struct trial {
+	const struct trial_conf *c;
+	const struct sysroot *sysroot;
+	const char *driver;
+	const char *job;    /* the name of its directory */
+	const char *target; /* of TRIAL_COMPILES: NULL: the host */
+	bool foreign;	    /* a client gave it */
+};
+
+/* `driver -vV`. What it prints, at most TRIAL_OUT_MAX bytes of it, is added to out, which may be
+ * NULL. 0; -EPERM: the sandbox itself failed; -ENOEXEC: it does not run; with a sentence in
+ * *ret_why (caller frees); or -errno. */
+int trial_version(const struct trial *t, struct buf *out, char **ret_why);
+/* Compiles a small library. Returns as above; -ENOEXEC also where it made none. */
+int trial_compile(const struct trial *t, char **ret_why);
+
+#endif
