@@ -88,6 +88,9 @@ unit_digest(const Dray__Unit *u, struct digest *ret)
 	_cleanup_(hasher_freep) struct hasher *h = hasher_new();
 	int r;
 
+	/* it is no compile, and like nothing */
+	if (u->push)
+		return -EINVAL;
 	if (!h)
 		return -ENOMEM;
 	add_text(h, CONTEXT);

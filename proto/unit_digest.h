@@ -11,7 +11,7 @@
 #include "proto/job.pb-c.h"
 
 /* The order of files and of blobs does not count. 0; -EINVAL: a file without a blob, a blob without
- * a digest; -ENOMEM. */
+ * a digest, a toolchain that is pushed; -ENOMEM. */
 int unit_digest(const Dray__Unit *u, struct digest *ret);
 
 /* What the unit is of, wherever it lies: what a worker calls it (cache/job_key.h), and the content

@@ -369,7 +369,8 @@ is_nowhere(struct seek *k)
 	uint64_t began = clock_mono_ms();
 	bool told[2] = { false, false };
 
-	while (!seek_is_over(k)) {
+	/* what nobody has is told of before all is known */
+	while (!seek_is_over(k) || !seek_is_planned(k)) {
 		struct pollfd fd = { seek_fd(k), POLLIN, 0 };
 		size_t i;
 		bool here;
@@ -381,7 +382,7 @@ is_nowhere(struct seek *k)
 			told[i] = true;
 		}
 	}
-	assert_true(told[0] && told[1] && seek_is_planned(k));
+	assert_true(told[0] && told[1]);
 	seek_end(k);
 	return clock_mono_ms() - began;
 }

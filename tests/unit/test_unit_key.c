@@ -389,6 +389,15 @@ change_umask(struct sent *s)
 	s->unit.umask = 0100;
 }
 
+static void
+change_push(struct sent *s)
+{
+	static Dray__PushedToolchain pushed;
+
+	dray__pushed_toolchain__init(&pushed);
+	s->unit.push = &pushed;
+}
+
 /* A new field has no row, and fails here until somebody has thought of it. */
 static void
 test_fields(void **state)
@@ -411,7 +420,7 @@ test_fields(void **state)
 		{ "linker", change_linker, REFUSED }, { "crate", change_crate, REFUSED },
 		{ "walked", change_walked, SEEN }, { "withheld", change_withheld, SEEN },
 		{ "withheld_env", change_withheld_env, SEEN }, { "links", change_links, SEEN },
-		{ "umask", change_umask, SEEN } };
+		{ "umask", change_umask, SEEN }, { "push", change_push, REFUSED } };
 	const ProtobufCMessageDescriptor *d = &dray__unit__descriptor;
 	struct sent s;
 

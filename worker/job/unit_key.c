@@ -296,6 +296,8 @@ unit_key_of(
 	int r;
 
 	*ret_error = NULL;
+	if (u->push)
+		return no_unit(ret_error, "no compile");
 	r = check_words(u, ret_error);
 	if (r < 0)
 		return r;
