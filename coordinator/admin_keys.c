@@ -213,7 +213,11 @@ admin_key_revoke(struct server *s, const Dray__AdminKey *m, char *why, size_t n)
 	if (!meant)
 		return -ENOENT;
 	snprintf(curve, sizeof(curve), "%s", meant); /* it may lie in the list */
-	r = oidc_revoke(s, curve) ? 0 : change_list(s, with_revoked, curve, why, n);
+	r = oidc_revoke(s, curve, why, n);
+	if (r == -EIO)
+		keys_reload(s);
+	if (r == -ENOENT)
+		r = change_list(s, with_revoked, curve, why, n);
 	if (r == 0)
 		snprintf(
 			why, n, "%s may connect no more; what it had here has ended", CLEAN(curve));

@@ -22,7 +22,7 @@ static const char usage[] =
 	"  -h, --help               show this, and exit\n"
 	"  -V, --version            show the version, and exit\n"
 	"\n"
-	"SIGTERM ends it, SIGHUP reads the allowed keys again. See dray-coordinator(8), "
+	"SIGTERM ends it, SIGHUP reads the allowed keys, and who may join, again. See dray-coordinator(8), "
 	"dray.conf(5).\n";
 
 static const struct daemon_option options[] = {

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/fs.h"
@@ -153,20 +154,23 @@ oidc_has(const struct server *s, const char *curve_public)
 	return s->oidc && passes_find(&s->oidc->passes, curve_public);
 }
 
-bool
-oidc_revoke(struct server *s, const char *curve_public)
+int
+oidc_revoke(struct server *s, const char *curve_public, char *why, size_t n)
 {
 	struct pass *k = s->oidc ? passes_find(&s->oidc->passes, curve_public) : NULL;
 
-	if (!k || k->key.revoked)
-		return false;
+	int r;
+
+	if (!k)
+		return -ENOENT;
 	k->key.revoked = true;
-	if (oidc_save(s) < 0)
-		log_error(
-			"%s/%s cannot be written: a key that is revoked would count again after a "
-			"restart",
-			s->conf->coordinator.cache_dir, PASSES_FILE);
-	return true;
+	r = oidc_save(s);
+	if (r < 0)
+		snprintf(why, n,
+			"the key is let in no more, but would be after a restart: %s/%s cannot be "
+			"written: %s",
+			s->conf->coordinator.cache_dir, PASSES_FILE, strerror(-r));
+	return r < 0 ? -EIO : 0;
 }
 
 int

@@ -87,7 +87,7 @@ run(int argc, char **argv)
 		argv[1] = argv[0];
 		argv++;
 		argc--;
-	} else if (argc < 2 || argv[1][0] != '-') {
+	} else if (argc < 2 || (!streq(argv[1], "-h") && !streq(argv[1], "--help"))) {
 		return cmd_usage_error(&cmd_toolchain);
 	}
 	if (!cmd_options(&cmd_toolchain, argc, argv, options, 0, 1, &args, &status))

@@ -128,5 +128,5 @@ pins_save(const char *dir, const struct pins *p)
 		digest_hex(&p->v[i].id, hex);
 		r = buf_addf(&b, "%s %s\n", hex, p->v[i].text);
 	}
-	return r < 0 ? r : fs_write_atomic(path, b.n ? b.p : (const uint8_t *)"", b.n, 0600);
+	return r < 0 ? r : fs_replace(path, b.n ? b.p : (const uint8_t *)"", b.n, 0600, NULL);
 }

@@ -90,7 +90,7 @@ standings_save(const char *dir, const struct standings *s)
 	for (size_t i = 0; r == 0 && i < s->n; i++)
 		r = buf_addf(&b, "%s %s %s\n", standing_name(s->v[i].is), s->v[i].name,
 			*s->v[i].curve ? s->v[i].curve : "-");
-	return r < 0 ? r : fs_write_atomic(path, b.n ? b.p : (const uint8_t *)"", b.n, 0600);
+	return r < 0 ? r : fs_replace(path, b.n ? b.p : (const uint8_t *)"", b.n, 0600, NULL);
 }
 
 enum standing

@@ -137,12 +137,6 @@ struct proof {
 	struct offer *offer;
 };
 
-void
-assembly_offer_free(struct offer *o)
-{
-	offer_free(o);
-}
-
 /* Nothing beside the files that the id is made of: a compiler might look at them. */
 static int
 check_files(const struct proof *p, const struct strv *all, char **ret_why)

@@ -35,9 +35,6 @@ void assembly_freep(struct assembly **a);
 /* The same proof of one that this worker has kept: STATE/toolchains/HEX. */
 int assembly_prove(const struct trial_conf *c, const char *dir, const struct digest *id,
 	const char *job, struct offer **ret, char **ret_why);
-/* An offer of assembly_finish or assembly_prove that is in no list. */
-void assembly_offer_free(struct offer *o);
-
 /* It was used now; its file is told of it, once in a while. */
 void assembly_used(struct offer *o);
 /* Removes its directory, at once or soon. Its offer was withdrawn, and no job has it. */
