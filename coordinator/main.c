@@ -22,7 +22,8 @@ static const char usage[] =
 	"  -h, --help               show this, and exit\n"
 	"  -V, --version            show the version, and exit\n"
 	"\n"
-	"SIGTERM ends it, SIGHUP reads the allowed keys, and who may join, again. See dray-coordinator(8), "
+	"SIGTERM ends it, SIGHUP reads the allowed keys, and who may join, again. See "
+	"dray-coordinator(8), "
 	"dray.conf(5).\n";
 
 static const struct daemon_option options[] = {

@@ -241,8 +241,8 @@ bool oidc_open(const struct server *s); /* whether somebody may join so */
 /* Adds those that have joined to the list's. 0 or -ENOMEM. */
 int oidc_apply(const struct server *s, struct allowed_keys *keys);
 bool oidc_has(const struct server *s, const char *curve_public); /* whether it has joined so */
-/* -ENOENT: it has not joined so. Else it is revoked, and keys_reload is to follow: 0; -EIO, and why:
- * only until this process ends. */
+/* -ENOENT: it has not joined so. Else it is revoked, and keys_reload is to follow: 0; -EIO, and
+ * why: only until this process ends. */
 int oidc_revoke(struct server *s, const char *curve_public, char *why, size_t n);
 /* Of a whole Join, whose proof is right. It is answered, now or later. */
 void oidc_join(struct server *s, const struct wire_peer *from, const Dray__Join *m);

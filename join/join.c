@@ -197,8 +197,9 @@ take_words(struct joining *j, int argc, char **argv)
 		return fail(j, JOIN_USAGE, "\"%s\" is no endpoint like tcp://build.example:7420",
 			j->endpoint);
 	if (j->id_file && streq(j->program->section, "worker"))
-		return fail(j, JOIN_USAGE, "--id-token is for users: a worker needs a token of an "
-					   "admin's (drayctl token create)");
+		return fail(j, JOIN_USAGE,
+			"--id-token is for users: a worker needs a token of an "
+			"admin's (drayctl token create)");
 	return j->id_file ? take_key(j, argv[1]) : take_token(j, argv[1]);
 }
 
