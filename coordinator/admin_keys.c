@@ -203,21 +203,38 @@ with_revoked(const struct list *l, const void *arg, struct buf *ret, char *why, 
 	return r == -EALREADY ? -ENOENT : r;
 }
 
+/* A key that has joined as a run of a CI is in no list: a line says that it is revoked, so that it
+ * does not come back by the next run's token. */
+static int
+bar_run(struct server *s, const char *curve, char *why, size_t n)
+{
+	for (size_t i = 0; i < s->keys.n; i++) {
+		struct allowed_key line = s->keys.v[i];
+
+		line.revoked = true;
+		if (streq(line.curve_public, curve))
+			return key_list_add(s, &line, why, n);
+	}
+	return 0;
+}
+
 int
 admin_key_revoke(struct server *s, const Dray__AdminKey *m, char *why, size_t n)
 {
 	char curve[CURVE_KEY_SIZE];
 	const char *meant = s->local ? "" : find_key(s, m, why, n);
-	int r;
+	int r, run;
 
 	if (!meant)
 		return -ENOENT;
 	snprintf(curve, sizeof(curve), "%s", meant); /* it may lie in the list */
-	r = oidc_revoke(s, curve, why, n);
-	if (r == -EIO)
+	run = oidc_revoke(s, curve, why, n);
+	r = change_list(s, with_revoked, curve, why, n);
+	if (r == -ENOENT && run != -ENOENT)
+		r = bar_run(s, curve, why, n);
+	/* whatever became of the list: as long as its pass is known it is let in no more */
+	if (r < 0 && run != -ENOENT)
 		keys_reload(s);
-	if (r == -ENOENT)
-		r = change_list(s, with_revoked, curve, why, n);
 	if (r == 0)
 		snprintf(
 			why, n, "%s may connect no more; what it had here has ended", CLEAN(curve));

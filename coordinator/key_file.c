@@ -111,11 +111,20 @@ void
 keys_reload(struct server *s)
 {
 	_cleanup_(freep) char *error = NULL;
+	int r;
 
 	if (s->local)
 		return;
-	if (keys_load(s, &error) < 0) {
+	r = keys_load(s, &error);
+	if (r < 0) {
 		log_error("the keys in use stay as they were: %s", error ? error : "out of memory");
+		/* what has ended of keys that are in no list has ended all the same */
+		oidc_update(s);
+		keys_changed(s);
+		/* a file that could not be read is looked at again; one that is wrong when it is
+		 * another */
+		if (r != -EBADMSG)
+			memset(&s->keys_stat, 0, sizeof(s->keys_stat));
 		return;
 	}
 	log_info("allowed keys read again: file=%s keys=%zu", s->conf->coordinator.allowed_keys,

@@ -127,47 +127,59 @@ make_pass(const struct server *s, const struct oidc_guest *g, const struct oidc_
 	snprintf(ret->key.namespace, sizeof(ret->key.namespace), "%s", a->namespace);
 	name_key(oidc_token_claims(t), &ret->key);
 	ret->expires_s = now + a->ttl_s;
-	/* the token is remembered for as long as it would count */
-	ret->until_s = MAX2(ret->expires_s, oidc_token_expires(t) + OIDC_SKEW_S);
-	if (ret->key.signs)
-		ret->until_s = ret->expires_s + PASSES_KEEP_S;
+	ret->until_s = ret->expires_s + (ret->key.signs ? PASSES_KEEP_S : 0);
 	return digest_token(g, &ret->token);
 }
 
 static void
-keep(struct server *s, struct verdict *v)
+refuse_pass(struct verdict *v, int error)
 {
+	switch (error) {
+	case -EEXIST:
+		refuse(v, "That token has joined before: get another one for this run.");
+		break;
+	case -EKEYREVOKED:
+		refuse(v, "This key was revoked: join with another one.");
+		break;
+	case -EADDRINUSE:
+		refuse(v, "What it signs by is another key's: join with an identity of its own.");
+		break;
+	default:
+		refuse(v, "The coordinator cannot let it in: %s.", strerror(-error));
+		break;
+	}
+}
+
+/* On the disk, or not at all. */
+static void
+keep(struct server *s, const struct oidc_token *t, struct verdict *v)
+{
+	_cleanup_(passes_done) struct passes before = PASSES_INIT;
 	struct passes *p = &s->oidc->passes;
 	const struct pass *own = passes_find(p, v->pass.key.curve_public);
+	uint64_t now = oidc_now(s);
 	int r;
 
 	/* it did not hear the answer */
-	v->already = own && digest_eq(&own->token, &v->pass.token);
+	v->already = own && digest_eq(&own->token, &v->pass.token) && !own->key.revoked &&
+		     own->expires_s > now;
 	if (v->already)
 		return;
-	r = passes_add(p, &v->pass, oidc_now(s));
-
-	switch (r) {
-	case 0:
-		break;
-	case -EEXIST:
-		refuse(v, "That token has joined before: get another one for this run.");
-		return;
-	case -EADDRINUSE:
-		refuse(v, "What it signs by is another key's: join with an identity of its own.");
-		return;
-	default:
-		refuse(v, "The coordinator cannot let it in: %s.", strerror(-r));
+	r = passes_copy(p, &before);
+	if (r == 0)
+		r = passes_add(p, &v->pass, oidc_token_expires(t) + OIDC_SKEW_S, now);
+	if (r < 0) {
+		refuse_pass(v, r);
 		return;
 	}
 	r = oidc_save(s);
-	if (r < 0) {
-		struct pass *k = passes_find(p, v->pass.key.curve_public);
-
-		*k = p->v[--p->n];
-		refuse(v, "The coordinator cannot let it in: %s/%s: %s.",
-			s->conf->coordinator.cache_dir, PASSES_FILE, strerror(-r));
-	}
+	if (r == 0)
+		return;
+	passes_done(p);
+	*p = before;
+	before = (struct passes)PASSES_INIT;
+	refuse(v, "The coordinator cannot let it in: %s/%s: %s.", s->conf->coordinator.cache_dir,
+		PASSES_FILE, strerror(-r));
 }
 
 static void
@@ -196,7 +208,7 @@ look(struct server *s, const struct oidc_guest *g, struct verdict *v)
 	}
 	a = find_rule(s, t, v);
 	if (a && make_pass(s, g, t, a, &v->pass) == 0)
-		keep(s, v);
+		keep(s, t, v);
 	else if (a)
 		refuse(v, "Out of memory.");
 	describe(t, v);

@@ -504,8 +504,10 @@ server_run(struct server *s)
 			desk_step(s->desk, s->now);
 			act_all(s);
 		}
-		if (items[5].revents && oidc_fd(s) >= 0)
+		if (items[5].revents && oidc_fd(s) >= 0) {
 			oidc_step(s);
+			act_all(s);
+		}
 		if (!more)
 			take_all_departures(s);
 		look_at_connections(s, !more);

@@ -240,6 +240,8 @@ void oidc_reload(struct server *s);
 bool oidc_open(const struct server *s); /* whether somebody may join so */
 /* Adds those that have joined to the list's. 0 or -ENOMEM. */
 int oidc_apply(const struct server *s, struct allowed_keys *keys);
+/* Ends those in the keys in use that have ended. */
+void oidc_update(struct server *s);
 bool oidc_has(const struct server *s, const char *curve_public); /* whether it has joined so */
 /* -ENOENT: it has not joined so. Else it is revoked, and keys_reload is to follow: 0; -EIO, and
  * why: only until this process ends. */

@@ -93,8 +93,9 @@ struct allowed_key {
 	bool signs; /* the next one is given */
 	uint8_t sign_public[SIGN_KEY_SIZE];
 	bool revoked; /* it is let in no more */
-	bool over;    /* likewise, but what it has signed counts: its time is over. No line says so
-		       * (coordinator/oidc/passes.h) */
+	/* No line says these (coordinator/oidc/passes.h): */
+	bool over;    /* likewise, but what it has signed counts: its time is over */
+	bool by_pass; /* it is in no list */
 	/* It is let in, and what it signs does not count. No line says so: a coordinator finds it
 	 * out (doc/shared-cache.md, Samples). */
 	bool sign_revoked;

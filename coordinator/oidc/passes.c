@@ -14,14 +14,36 @@
 
 #define HEAD "dray-passes "
 #define PASSES_FORMAT "1"
-#define FILE_MAX (1u << 20) /* more than PASSES_MAX lines have */
+#define SPENT "spent "
+#define FILE_MAX (2u << 20) /* more than all lines have */
 #define FIELDS 9
 
 void
 passes_done(struct passes *p)
 {
 	free(p->v);
+	free(p->spent);
 	*p = (struct passes)PASSES_INIT;
+}
+
+int
+passes_copy(const struct passes *p, struct passes *ret)
+{
+	_cleanup_(passes_done) struct passes c = PASSES_INIT;
+
+	c.v = calloc(p->n + 1, sizeof(*c.v));
+	c.spent = calloc(p->n_spent + 1, sizeof(*c.spent));
+	if (!c.v || !c.spent)
+		return -ENOMEM;
+	if (p->n)
+		memcpy(c.v, p->v, p->n * sizeof(*c.v));
+	if (p->n_spent)
+		memcpy(c.spent, p->spent, p->n_spent * sizeof(*c.spent));
+	c.n = p->n;
+	c.n_spent = p->n_spent;
+	*ret = c;
+	c = (struct passes)PASSES_INIT;
+	return 0;
 }
 
 struct pass *
@@ -61,20 +83,36 @@ make_room(struct passes *p, uint64_t now_s)
 	return oldest != NULL;
 }
 
-int
-passes_add(struct passes *p, const struct pass *k, uint64_t now_s)
+static bool
+is_spent(const struct passes *p, const struct digest *token)
+{
+	for (size_t i = 0; i < p->n_spent; i++)
+		if (digest_eq(&p->spent[i].token, token))
+			return true;
+	return false;
+}
+
+static int
+spend(struct passes *p, const struct digest *token, uint64_t until_s)
+{
+	struct pass_spent *v;
+
+	if (p->n_spent >= PASSES_SPENT_MAX)
+		return -ENOSPC;
+	v = reallocarray(p->spent, p->n_spent + 1, sizeof(*v));
+	if (!v)
+		return -ENOMEM;
+	p->spent = v;
+	v[p->n_spent++] = (struct pass_spent){ *token, until_s };
+	return 0;
+}
+
+/* In the place of the former one, or as one more. */
+static int
+put_pass(struct passes *p, const struct pass *k, uint64_t now_s)
 {
 	struct pass *own = passes_find(p, k->key.curve_public), *v;
 
-	if (!is_pass(k))
-		return -EINVAL;
-	for (size_t i = 0; i < p->n; i++) {
-		if (digest_eq(&p->v[i].token, &k->token))
-			return -EEXIST;
-		if (&p->v[i] != own &&
-			memcmp(p->v[i].key.sign_public, k->key.sign_public, SIGN_KEY_SIZE) == 0)
-			return -EADDRINUSE;
-	}
 	if (own) {
 		*own = *k;
 		return 0;
@@ -87,6 +125,39 @@ passes_add(struct passes *p, const struct pass *k, uint64_t now_s)
 	p->v = v;
 	v[p->n++] = *k;
 	return 0;
+}
+
+static bool
+signs_as_another(const struct passes *p, const struct pass *k)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (!streq(p->v[i].key.curve_public, k->key.curve_public) &&
+			memcmp(p->v[i].key.sign_public, k->key.sign_public, SIGN_KEY_SIZE) == 0)
+			return true;
+	return false;
+}
+
+int
+passes_add(struct passes *p, const struct pass *k, uint64_t spent_s, uint64_t now_s)
+{
+	const struct pass *own = passes_find(p, k->key.curve_public);
+	int r;
+
+	if (!is_pass(k))
+		return -EINVAL;
+	if (own && own->key.revoked)
+		return -EKEYREVOKED;
+	if (is_spent(p, &k->token))
+		return -EEXIST;
+	if (signs_as_another(p, k))
+		return -EADDRINUSE;
+	r = spend(p, &k->token, spent_s);
+	if (r < 0)
+		return r;
+	r = put_pass(p, k, now_s);
+	if (r < 0)
+		p->n_spent--;
+	return r;
 }
 
 /* ---- the file */
@@ -143,6 +214,19 @@ take_line(char *line, struct pass *ret)
 }
 
 static int
+take_spent(char *line, struct passes *ret)
+{
+	const char *hex = strsep(&line, " ");
+	struct digest token;
+	uint64_t until_s;
+
+	if (!line || digest_parse(hex, &token) < 0 || !take_seconds(line, &until_s) ||
+		is_spent(ret, &token))
+		return -EBADMSG;
+	return spend(ret, &token, until_s);
+}
+
+static int
 take_lines(char *rest, struct passes *ret)
 {
 	char *line = strsep(&rest, "\n");
@@ -153,9 +237,17 @@ take_lines(char *rest, struct passes *ret)
 		return -EBADMSG;
 	if (!streq(line + strlen(HEAD), PASSES_FORMAT))
 		return -EPROTONOSUPPORT;
-	while (r == 0 && (line = strsep(&rest, "\n")))
-		if (*line)
-			r = take_line(line, &k) ? passes_add(ret, &k, 0) : -EBADMSG;
+	while (r == 0 && (line = strsep(&rest, "\n"))) {
+		if (!*line)
+			continue;
+		if (starts_with(line, SPENT))
+			r = take_spent(line + strlen(SPENT), ret);
+		else if (!take_line(line, &k) || passes_find(ret, k.key.curve_public) ||
+			 signs_as_another(ret, &k) || !is_pass(&k))
+			r = -EBADMSG;
+		else
+			r = put_pass(ret, &k, 0);
+	}
 	return r == 0 || r == -ENOMEM ? r : -EBADMSG;
 }
 
@@ -214,6 +306,12 @@ passes_save(const char *dir, const struct passes *p)
 
 	for (size_t i = 0; r == 0 && i < p->n; i++)
 		r = put_line(&b, &p->v[i]);
+	for (size_t i = 0; r == 0 && i < p->n_spent; i++) {
+		char hex[DIGEST_HEX_SIZE];
+
+		digest_hex(&p->spent[i].token, hex);
+		r = buf_addf(&b, SPENT "%s %" PRIu64 "\n", hex, p->spent[i].until_s);
+	}
 	return r < 0 ? r : fs_replace(path, b.p, b.n, 0600, NULL);
 }
 
@@ -233,6 +331,11 @@ passes_expire(struct passes *p, uint64_t was_s, uint64_t now_s)
 			p->v[n++] = *k;
 	}
 	p->n = n;
+	n = 0;
+	for (size_t i = 0; i < p->n_spent; i++)
+		if (p->spent[i].until_s > now_s)
+			p->spent[n++] = p->spent[i];
+	p->n_spent = n;
 	return changed;
 }
 
@@ -269,10 +372,28 @@ passes_apply(const struct passes *p, uint64_t now_s, struct allowed_keys *keys)
 		if (k->until_s <= now_s || is_named(keys, &k->key))
 			continue;
 		v[all.n] = k->key;
+		v[all.n].by_pass = true;
 		v[all.n++].over = k->expires_s <= now_s;
 	}
 	*keys = all;
 	if (keys->n > 1)
 		qsort(keys->v, keys->n, sizeof(*v), compare);
 	return 0;
+}
+
+void
+passes_update(const struct passes *p, uint64_t now_s, struct allowed_keys *keys)
+{
+	for (size_t i = 0; i < keys->n; i++) {
+		struct allowed_key *k = &keys->v[i];
+		const struct pass *now = NULL;
+
+		for (size_t n = 0; k->by_pass && n < p->n; n++)
+			if (streq(p->v[n].key.curve_public, k->curve_public))
+				now = &p->v[n];
+		if (!k->by_pass)
+			continue;
+		k->over |= !now || now->expires_s <= now_s;
+		k->revoked |= now && now->key.revoked;
+	}
 }

@@ -213,6 +213,24 @@ take_claims(struct oidc_token *t, const char **ret_why)
 	return 0;
 }
 
+/* Three parts of base64url, without padding (RFC 7515, 2 and 7.1): libcjose reads more, so that one
+ * token could be written in several ways. */
+static bool
+is_compact(const char *text, size_t n)
+{
+	unsigned dots = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		char c = text[i];
+
+		dots += c == '.';
+		if (c != '.' && c != '-' && c != '_' && !(c >= '0' && c <= '9') &&
+			!(c >= 'A' && c <= 'Z') && !(c >= 'a' && c <= 'z'))
+			return false;
+	}
+	return dots == 2;
+}
+
 int
 oidc_token_parse(const char *text, size_t n, struct oidc_token **ret, const char **ret_why)
 {
@@ -226,6 +244,8 @@ oidc_token_parse(const char *text, size_t n, struct oidc_token **ret, const char
 	t = calloc(1, sizeof(*t));
 	if (!t)
 		return -ENOMEM;
+	if (!is_compact(text, n))
+		return fail(ret_why, -EBADMSG, "this is no signed JSON Web Token");
 	t->jws = cjose_jws_import(text, n, &err);
 	if (!t->jws && err.code == CJOSE_ERR_NO_MEMORY)
 		return -ENOMEM;

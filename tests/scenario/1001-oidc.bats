@@ -94,6 +94,7 @@ farm_with_rules() {
   token one
   exits 1 login run
   said err 'was revoked'
+  grep -q 'ci-repo.* revoked$' "$FARM/allowed"
   [ "$(grep -c keys "$I/requests")" -eq 1 ]
 }
 

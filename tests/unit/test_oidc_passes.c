@@ -40,28 +40,37 @@ test_add(void **state)
 		    c = b;
 
 	(void)state;
-	assert_int_equal(passes_add(&p, &a, 50), 0);
-	assert_int_equal(passes_add(&p, &b, 50), 0);
+	assert_int_equal(passes_add(&p, &a, 500, 50), 0);
+	assert_int_equal(passes_add(&p, &b, 500, 50), 0);
 	/* a token joins one key, and one key signs by it */
 	c = pass(3, ROLE_CLIENT, 100, 200);
 	c.token = a.token;
-	assert_int_equal(passes_add(&p, &c, 50), -EEXIST);
+	assert_int_equal(passes_add(&p, &c, 500, 50), -EEXIST);
 	c = pass(3, ROLE_CLIENT, 100, 200);
 	memcpy(c.key.sign_public, b.key.sign_public, SIGN_KEY_SIZE);
-	assert_int_equal(passes_add(&p, &c, 50), -EADDRINUSE);
-	/* the same key with another token: its time is another */
+	assert_int_equal(passes_add(&p, &c, 500, 50), -EADDRINUSE);
+	/* a key that was revoked does not come back */
+	c = pass(5, ROLE_CLIENT, 100, 200);
+	assert_int_equal(passes_add(&p, &c, 500, 50), 0);
+	passes_find(&p, c.key.curve_public)->key.revoked = true;
+	c.token.b[31] = 8;
+	assert_int_equal(passes_add(&p, &c, 500, 50), -EKEYREVOKED);
+	/* the same key with another token: its time is another, and the first token stays spent */
 	c = pass(1, ROLE_CLIENT, 150, 250);
 	c.token.b[31] = 9;
-	assert_int_equal(passes_add(&p, &c, 50), 0);
-	assert_int_equal(p.n, 2);
+	assert_int_equal(passes_add(&p, &c, 500, 50), 0);
+	assert_int_equal(p.n, 3);
 	assert_int_equal(passes_find(&p, a.key.curve_public)->expires_s, 150);
+	c = pass(6, ROLE_CLIENT, 100, 200);
+	c.token = a.token;
+	assert_int_equal(passes_add(&p, &c, 500, 50), -EEXIST);
 	c = pass(4, ROLE_WORKER, 100, 200);
-	assert_int_equal(passes_add(&p, &c, 50), -EINVAL);
+	assert_int_equal(passes_add(&p, &c, 500, 50), -EINVAL);
 	c = pass(4, ROLE_CLIENT, 300, 200);
-	assert_int_equal(passes_add(&p, &c, 50), -EINVAL);
+	assert_int_equal(passes_add(&p, &c, 500, 50), -EINVAL);
 	c = pass(4, ROLE_CLIENT, 100, 200);
 	c.key.name[0] = '\0';
-	assert_int_equal(passes_add(&p, &c, 50), -EINVAL);
+	assert_int_equal(passes_add(&p, &c, 500, 50), -EINVAL);
 }
 
 static void
@@ -73,12 +82,12 @@ test_full(void **state)
 	(void)state;
 	for (unsigned i = 0; i < PASSES_MAX; i++) {
 		k = pass(i, ROLE_PUBLISHER, i == 7 || i == 9 ? 100 : 1000, i == 9 ? 1500 : 2000);
-		assert_int_equal(passes_add(&p, &k, 50), 0);
+		assert_int_equal(passes_add(&p, &k, 500, 50), 0);
 	}
 	k = pass(PASSES_MAX, ROLE_CLIENT, 1000, 2000);
-	assert_int_equal(passes_add(&p, &k, 50), -ENOSPC);
+	assert_int_equal(passes_add(&p, &k, 500, 50), -ENOSPC);
 	/* two are over: the one that goes next makes room */
-	assert_int_equal(passes_add(&p, &k, 100), 0);
+	assert_int_equal(passes_add(&p, &k, 500, 100), 0);
 	k = pass(9, ROLE_CLIENT, 1, 1);
 	assert_null(passes_find(&p, k.key.curve_public));
 	k = pass(7, ROLE_CLIENT, 1, 1);
@@ -92,14 +101,20 @@ test_time(void **state)
 	struct pass a = pass(1, ROLE_CLIENT, 100, 200), b = pass(2, ROLE_CLIENT, 100, 100);
 
 	(void)state;
-	assert_int_equal(passes_add(&p, &a, 50), 0);
-	assert_int_equal(passes_add(&p, &b, 50), 0);
+	assert_int_equal(passes_add(&p, &a, 500, 50), 0);
+	assert_int_equal(passes_add(&p, &b, 500, 50), 0);
 	assert_false(passes_expire(&p, 50, 99));
 	assert_true(passes_expire(&p, 99, 100));
 	assert_int_equal(p.n, 1);
 	assert_false(passes_expire(&p, 100, 199));
 	assert_true(passes_expire(&p, 199, 200));
 	assert_int_equal(p.n, 0);
+	/* what is spent is known for as long as the token would count */
+	b = pass(3, ROLE_CLIENT, 400, 400);
+	b.token = a.token;
+	assert_int_equal(passes_add(&p, &b, 500, 300), -EEXIST);
+	assert_false(passes_expire(&p, 300, 500));
+	assert_int_equal(passes_add(&p, &b, 900, 500), 0);
 }
 
 static void
@@ -117,8 +132,8 @@ test_file(void **state)
 	snprintf(b.key.namespace, sizeof(b.key.namespace), "web");
 	b.key.revoked = true;
 	assert_int_equal(passes_load(dir, &q), 0);
-	assert_int_equal(passes_add(&p, &a, 50), 0);
-	assert_int_equal(passes_add(&p, &b, 50), 0);
+	assert_int_equal(passes_add(&p, &a, 500, 50), 0);
+	assert_int_equal(passes_add(&p, &b, 500, 50), 0);
 	assert_int_equal(passes_save(dir, &p), 0);
 	assert_int_equal(stat(file, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
@@ -126,6 +141,13 @@ test_file(void **state)
 	assert_int_equal(q.n, 2);
 	assert_memory_equal(&q.v[0], &p.v[0], sizeof(p.v[0]));
 	assert_memory_equal(&q.v[1], &p.v[1], sizeof(p.v[1]));
+	assert_int_equal(q.n_spent, 2);
+	assert_memory_equal(q.spent, p.spent, 2 * sizeof(p.spent[0]));
+	passes_done(&q);
+	assert_int_equal(passes_copy(&p, &q), 0);
+	assert_int_equal(q.n, 2);
+	assert_int_equal(q.n_spent, 2);
+	assert_memory_equal(q.v, p.v, 2 * sizeof(p.v[0]));
 	unlink(file);
 	rmdir(dir);
 }
@@ -154,6 +176,10 @@ test_damaged(void **state)
 		{ "dray-passes 1\n" LINE("client", "ci", "- 1 2" TOKEN "2") "\n", -EBADMSG },
 		{ "dray-passes 1\n" LINE("client", "ci", "- 1 2" TOKEN "0 x") "\n", -EBADMSG },
 		{ "dray-passes 1\n" LINE("client", "ci", "- 1 2") "\n", -EBADMSG },
+		{ "dray-passes 1\nspent" TOKEN "12\n", 0 },
+		{ "dray-passes 1\nspent" TOKEN "12\nspent" TOKEN "12\n", -EBADMSG },
+		{ "dray-passes 1\nspent" TOKEN "\n", -EBADMSG },
+		{ "dray-passes 1\nspent 11 12\n", -EBADMSG },
 	};
 
 	(void)state;
@@ -180,10 +206,10 @@ test_in_the_list(void **state)
 
 	(void)state;
 	revoked.key.revoked = true;
-	assert_int_equal(passes_add(&p, &in, 50), 0);
-	assert_int_equal(passes_add(&p, &over, 50), 0);
-	assert_int_equal(passes_add(&p, &named, 50), 0);
-	assert_int_equal(passes_add(&p, &revoked, 50), 0);
+	assert_int_equal(passes_add(&p, &in, 500, 50), 0);
+	assert_int_equal(passes_add(&p, &over, 500, 50), 0);
+	assert_int_equal(passes_add(&p, &named, 500, 50), 0);
+	assert_int_equal(passes_add(&p, &revoked, 500, 50), 0);
 	assert_true(asprintf(&list, "reader %s her\n", named.key.curve_public) > 0);
 	assert_int_equal(allowed_keys_parse(list, strlen(list), &keys, NULL), 0);
 	assert_int_equal(passes_apply(&p, 80, &keys), 0);
@@ -197,6 +223,19 @@ test_in_the_list(void **state)
 	assert_int_equal(allowed_keys_role(&keys, named.key.curve_public), ROLE_READER);
 	assert_int_equal(allowed_keys_role(&keys, revoked.key.curve_public), ROLE_NONE);
 	assert_true(allowed_keys_is_revoked(&keys, revoked.key.curve_public));
+	/* what has ended since, ends in the keys that are in use */
+	passes_update(&p, 99, &keys);
+	assert_int_equal(allowed_keys_role(&keys, in.key.curve_public), ROLE_CLIENT);
+	passes_update(&p, 100, &keys);
+	assert_int_equal(allowed_keys_role(&keys, in.key.curve_public), ROLE_NONE);
+	assert_int_equal(allowed_keys_role(&keys, named.key.curve_public), ROLE_READER);
+	passes_find(&p, over.key.curve_public)->key.revoked = true;
+	passes_update(&p, 100, &keys);
+	assert_true(allowed_keys_is_revoked(&keys, over.key.curve_public));
+	passes_find(&p, over.key.curve_public)->key.revoked = false;
+	allowed_keys_done(&keys);
+	assert_int_equal(allowed_keys_parse(list, strlen(list), &keys, NULL), 0);
+	assert_int_equal(passes_apply(&p, 80, &keys), 0);
 	assert_int_equal(vouch_for(&keys, "", &vouched), 0);
 	assert_int_equal(vouched.n, 2);
 	for (size_t i = 0; i < vouched.n; i++)

@@ -181,6 +181,26 @@ test_claims(void **state)
 			fail_msg("%s: not %d", cases[i].claims, cases[i].r);
 }
 
+/* One token is written in one way. */
+static void
+test_one_form(void **state)
+{
+	cjose_jwk_t *const v[] = { ec };
+	_cleanup_(oidc_keys_freep) struct oidc_keys *keys = take_set(v, 1);
+	_cleanup_(freep) char *token = sign_with(ec, "ES256", "ec", NULL, CLAIMS);
+	static const char *const more[] = { "=", "==", "=.", "=.aa", ".", ".aa", "\n", " ", "+",
+		"/" };
+
+	(void)state;
+	assert_int_equal(look(token, keys, "dray"), 0);
+	for (size_t i = 0; i < ARRAY_LEN(more); i++) {
+		_cleanup_(freep) char *other = NULL;
+
+		assert_true(asprintf(&other, "%s%s", token, more[i]) > 0);
+		assert_int_equal(look(other, keys, "dray"), -EBADMSG);
+	}
+}
+
 static void
 test_no_token(void **state)
 {
@@ -268,6 +288,7 @@ main(void)
 		cmocka_unit_test(test_other_keys),
 		cmocka_unit_test(test_each_character),
 		cmocka_unit_test(test_claims),
+		cmocka_unit_test(test_one_form),
 		cmocka_unit_test(test_no_token),
 		cmocka_unit_test(test_sets),
 		cmocka_unit_test(test_use_of_keys),
