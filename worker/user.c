@@ -16,6 +16,7 @@
 
 #include "common/fs.h"
 #include "common/why.h"
+#include "worker/push/assembly.h"
 
 #define DEPTH_MAX 16
 
@@ -96,7 +97,7 @@ static bool
 is_a_workers(const char *name)
 {
 	static const char *const names[] = { "store", "jobs", "jobs-spare", "base", "bin",
-		"lost+found" };
+		ASSEMBLY_DIR, "lost+found" };
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (streq(name, names[i]))

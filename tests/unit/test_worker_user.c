@@ -100,6 +100,7 @@ test_state(void **state)
 	put(dir, "outside/file");
 	put(work, "store/a/b/blob");
 	put(work, "memo.lmdb");
+	put(work, "toolchains/.new-1/tree/bin/rustc");
 	put(work, "jobs/theirs/hard");
 	to = below(dir, "outside/file");
 	link = below(work, "jobs/link");
@@ -114,6 +115,7 @@ test_state(void **state)
 	assert_int_equal(owner(work, "store/a/b/blob"), u.uid);
 	assert_int_equal(owner(work, "store/a"), u.uid);
 	assert_int_equal(owner(work, "memo.lmdb"), u.uid);
+	assert_int_equal(owner(work, "toolchains/.new-1/tree/bin/rustc"), u.uid);
 	assert_int_equal(owner(work, "jobs/link"), u.uid);
 	assert_int_equal(owner(work, "base"), u.uid);
 	assert_int_equal(owner(dir, "outside"), 0);
