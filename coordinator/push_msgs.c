@@ -250,7 +250,7 @@ pushes_tick(struct server *s)
 {
 	struct refill *f;
 
-	refills_expire(&s->pushes, s->now);
 	while ((f = refills_next_cancel(&s->pushes, false, s->now)))
 		cancel(s, f);
+	refills_expire(&s->pushes, s->now);
 }
