@@ -40,7 +40,6 @@
 #define BATCH 256	 /* messages taken in one turn of the loop */
 #define WORKER_SILENCE 3 /* heartbeats */
 #define SLOTS_MAX 4096	 /* of one worker */
-#define OFFERS_MAX 1024
 #define GLIBC_MAX 999
 #define INSTANCE_SIZE 16
 

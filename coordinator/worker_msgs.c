@@ -44,7 +44,7 @@ register_fault(const Dray__WorkerRegister *m)
 		return "the endpoint is neither tcp:// nor ipc://";
 	if (m->slots < 1 || m->slots > SLOTS_MAX)
 		return "a worker has 1 to 4096 slots";
-	if (m->n_offers > OFFERS_MAX)
+	if (m->n_offers > WIRE_OFFERS_MAX)
 		return "too many toolchains";
 	if (m->glibc > GLIBC_MAX)
 		return "glibc is the minor version of 2.x";

@@ -67,7 +67,8 @@
  * Of a worker: it gives blobs. */
 #define WIRE_PEERS "peers"
 
-#define WIRE_SEEK_MAX 1024 /* blobs in a WorkerSeek */
+#define WIRE_OFFERS_MAX 1024 /* toolchains in a WorkerRegister */
+#define WIRE_SEEK_MAX 1024   /* blobs in a WorkerSeek */
 #define WIRE_HOLDERS_MAX 4
 #define WIRE_HOLDS_MAX 4096 /* digests in a WorkerHolds */
 
