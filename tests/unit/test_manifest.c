@@ -1,6 +1,8 @@
 /* What a client says of a toolchain that it gives: a good manifest, and each bad one. */
 #include "config.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +12,9 @@
 #include <cmocka.h>
 
 #include "common/digest.h"
+#include "common/fs.h"
+#include "tests/unit/store_fixture.h"
+#include "worker/push/assembly.h"
 #include "worker/push/manifest.h"
 
 #define FILES 5
@@ -219,6 +224,38 @@ test_unit(void **state)
 	expect(w, "no toolchain");
 }
 
+/* A blob that the store has: how large it is is not its client's word. */
+static void
+test_size(void **state)
+{
+	struct world *w = *state;
+	_cleanup_(freep) char *dir = NULL, *at = NULL, *file = NULL, *made = NULL;
+	_cleanup_(store_closep) struct store *store = NULL;
+	_cleanup_(assembly_freep) struct assembly *a = NULL;
+	_cleanup_(closep) int fd = -1;
+	struct digest d;
+	uint64_t size;
+
+	assert_int_equal(fs_make_temp_dir("/tmp", "dray-manifest-", &dir), 0);
+	at = path_join(dir, "store");
+	file = path_join(dir, "file");
+	made = path_join(dir, ASSEMBLY_DIR "/.new-job/tree/bin/rustc");
+	assert_int_equal(open_own_store(at, 1 << 20, &store), 0);
+	assert_int_equal(fs_write_atomic(file, "rustc", 5, 0600), 0);
+	fd = open(file, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(store_put_fd_now(store, fd, &d, &size), 0);
+	memcpy(w->digests[0], d.b, DIGEST_SIZE);
+	assert_int_equal(assembly_begin(dir, "job", &w->unit, &a), 0);
+	w->blob[0].size = 4;
+	assert_int_equal(assembly_place(a, store, 0), -EBADMSG);
+	assert_false(fs_exists(made));
+	w->blob[0].size = 5;
+	assert_int_equal(assembly_place(a, store, 0), 0);
+	assert_true(fs_exists(made));
+	assert_int_equal(assembly_place(a, store, 1), -ENOENT);
+	fs_rm_rf(dir);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -230,6 +267,7 @@ main(void)
 		T(test_blobs),
 		T(test_words),
 		T(test_unit),
+		T(test_size),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -43,6 +43,10 @@ layout_failed(struct job *j, int err)
 {
 	if (err == -ECANCELED)
 		return job_laying_ended(j);
+	if (err == -EBADMSG && j->assembly)
+		return job_fail(j, err, DRAY__VERDICT__VERDICT_BAD_UNIT,
+			"the toolchain cannot be taken: it has a blob of another size than it "
+			"says");
 	return job_fail(j, err, DRAY__VERDICT__VERDICT_WORKER_FAULT, "cannot lay out the job: %s",
 		strerror(-err));
 }

@@ -106,6 +106,7 @@ assembly_place(struct assembly *a, struct store *store, uint32_t blob)
 	const Dray__PushedToolchain *t = a->unit->push;
 	_cleanup_(freep) char *held = path_join(a->dir, "blob");
 	struct digest d;
+	struct stat st;
 	int r;
 
 	if (!held)
@@ -114,6 +115,11 @@ assembly_place(struct assembly *a, struct store *store, uint32_t blob)
 	(void)unlink(held);
 	/* it is here while it is copied, whatever the store does */
 	r = disk_link(store, &d, held);
+	/* of one that was here already, the size was the client's word alone until now */
+	if (r == 0 && lstat(held, &st) < 0)
+		r = -errno;
+	if (r == 0 && (uint64_t)st.st_size != a->unit->blobs[blob]->size)
+		r = -EBADMSG;
 	for (size_t i = 0; r == 0 && i < t->n_file; i++) {
 		_cleanup_(freep) char *to = NULL;
 

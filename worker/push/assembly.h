@@ -21,7 +21,7 @@ struct assembly;
 int assembly_begin(
 	const char *state_dir, const char *job, const Dray__Unit *u, struct assembly **ret);
 /* Copies a blob to where its files are. May be called again. -ENOENT: the store does not have it
- * (now). */
+ * (now); -EBADMSG: it is not as large as the unit says. */
 int assembly_place(struct assembly *a, struct store *store, uint32_t blob);
 /* All blobs were placed: proves it (assembly_prove_dir), and gives it its own name. *ret: an offer
  * that nobody has yet. 0; -EBADMSG: it is not what its client says; -ENOEXEC: it does not work
