@@ -107,7 +107,7 @@ static void
 place(struct server *s, struct peer *client, const Dray__JobRequest *m, struct choice *c)
 {
 	_cleanup_(freep) uint8_t *ticket = NULL;
-	const struct ticket_terms terms = { .push = true };
+	struct ticket_terms terms = { .push = true, .one = true };
 	Dray__JobPlaced placed = DRAY__JOB_PLACED__INIT;
 	uint8_t signature[SIGNATURE_SIZE];
 	struct refill f = { .client = client->serial,
@@ -115,6 +115,7 @@ place(struct server *s, struct peer *client, const Dray__JobRequest *m, struct c
 		.worker = c->peer->serial };
 	size_t n;
 
+	memcpy(terms.toolchain.b, m->toolchain.data, DIGEST_SIZE);
 	if (ticket_issue(&s->id, m->job, client->wire.curve, c->view.curve, &terms, server_time(s),
 		    &ticket, &n, signature) < 0) {
 		send_denied(s, client, m->job, DRAY__VERDICT__VERDICT_NO_WORKER,

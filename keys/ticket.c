@@ -152,6 +152,7 @@ pack(const char *job, const char *client, const char *worker, const struct ticke
 	_cleanup_(freep) char *worker_copy = strdup(worker);
 	char namespace[KEYS_NAME_MAX + 1], owner[CURVE_KEY_SIZE];
 	uint8_t nonce[TICKET_NONCE_SIZE];
+	struct digest id;
 	Dray__Ticket t;
 	size_t n;
 	uint8_t *p;
@@ -168,11 +169,14 @@ pack(const char *job, const char *client, const char *worker, const struct ticke
 	t.nonce.data = nonce;
 	t.nonce.len = sizeof(nonce);
 	if (terms) {
+		id = terms->toolchain;
 		memcpy(namespace, terms->namespace, sizeof(namespace));
 		t.twin = terms->twin;
 		t.sample = terms->sample;
 		t.refill = terms->refill;
 		t.push = terms->push;
+		if (terms->one)
+			t.toolchain = (ProtobufCBinaryData){ DIGEST_SIZE, id.b };
 		t.namespace_ = namespace;
 		memcpy(owner, terms->owner, sizeof(owner));
 		t.blobs = terms->blobs;
@@ -237,7 +241,8 @@ check_fields(
 {
 	if (t->nonce.len != TICKET_NONCE_SIZE || !is_job_id(t->job) ||
 		strlen(t->namespace_) > KEYS_NAME_MAX || strlen(t->owner) >= CURVE_KEY_SIZE ||
-		t->twin + t->sample + t->blobs + t->refill + t->push > 1)
+		t->twin + t->sample + t->blobs + t->refill + t->push > 1 ||
+		(t->toolchain.len != 0 && (t->toolchain.len != DIGEST_SIZE || !t->push)))
 		return -EBADMSG;
 	/* Nor may it live longer than any that is issued, or the book would keep its nonce for
 	 * ever. */
@@ -323,9 +328,13 @@ ticket_check(struct ticket_book *b, const uint8_t *ticket, size_t n, const uint8
 	if (r < 0)
 		return r;
 	*ret_job = steal_ptr(job);
-	*ret = (struct ticket_terms){
-		.twin = t->twin, .sample = t->sample, .refill = t->refill, .push = t->push
-	};
+	*ret = (struct ticket_terms){ .twin = t->twin,
+		.sample = t->sample,
+		.refill = t->refill,
+		.push = t->push,
+		.one = t->toolchain.len != 0 };
+	if (ret->one)
+		memcpy(ret->toolchain.b, t->toolchain.data, DIGEST_SIZE);
 	memcpy(ret->namespace, t->namespace_, strlen(t->namespace_));
 	return 0;
 }

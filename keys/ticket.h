@@ -5,6 +5,7 @@
 
 #include "keys/identity.h"
 #include "common/base.h"
+#include "common/digest.h"
 
 #define TICKET_NONCE_SIZE 16
 #define TICKET_LIFE_MS 15000
@@ -32,7 +33,9 @@ struct ticket_terms {
 		       Peers first): those that jobs made, and those of */
 	char owner[CURVE_KEY_SIZE]; /* this client's key */
 	bool refill;		    /* for the shared cache alone (client.proto, Refills) */
-	bool push;		    /* for no job: to give a toolchain (client.proto, Pushes) */
+	bool push;		    /* for no job: to give a toolchain (client.proto, Pushes), */
+	bool one;		    /* and none but */
+	struct digest toolchain;    /* this one; an older coordinator does not say which */
 };
 
 /* Makes and signs one. terms: NULL: none. *ret_ticket (caller frees) and its length; expires at

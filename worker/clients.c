@@ -371,6 +371,13 @@ on_job_open(struct service *s, struct client *c, struct wire_msg *msg)
 	start.push_max = o->push_bytes;
 	if (terms.sample)
 		start.namespace = start.share_in = terms.namespace;
+	if (terms.one && (o->toolchain.len != DIGEST_SIZE ||
+				 memcmp(terms.toolchain.b, o->toolchain.data, DIGEST_SIZE) != 0)) {
+		link_up_job_refused(up->link, job);
+		reject(s, c, number, DRAY__VERDICT__VERDICT_BAD_TICKET,
+			"The ticket is for another toolchain.");
+		return;
+	}
 	why = why_not(s, up, c, o, &start, &verdict);
 	if (why) {
 		if (start.sample || start.push ||

@@ -95,7 +95,7 @@ denied(void *socket, Dray__Verdict verdict, const char *text, unsigned having)
 
 /* Its ticket is for a push, and for nothing else. */
 static void
-placed(struct world *w, void *socket, enum who client, enum who worker)
+placed(struct world *w, void *socket, enum who client, enum who worker, const char *toolchain)
 {
 	_cleanup_(freep) char *job = NULL;
 	struct wire_msg m = expect(socket, WIRE_JOB_PLACED);
@@ -110,7 +110,8 @@ placed(struct world *w, void *socket, enum who client, enum who worker)
 			p->signature.len, w->id[COORD].sign_public, w->id[client].curve_public,
 			w->id[worker].curve_public, clock_wall_ms(), &job, &terms),
 		0);
-	assert_true(terms.push && !terms.refill && !terms.sample && !terms.twin);
+	assert_true(terms.push && !terms.refill && !terms.sample && !terms.twin && terms.one);
+	assert_memory_equal(terms.toolchain.b, toolchain, DIGEST_SIZE);
 	ticket_book_free(book);
 	wire_msg_done(&m);
 }
@@ -134,7 +135,7 @@ test_who_is_given_it(void **state)
 	     *other = greet(w, CLIENT2, "client"), *two;
 
 	ask(client, 1, THIRD, NULL);
-	placed(w, client, CLIENT1, WORKER1);
+	placed(w, client, CLIENT1, WORKER1, THIRD);
 	/* one at a time, of a worker and of a key */
 	ask(other, 2, THIRD, NULL);
 	denied(other, DRAY__VERDICT__VERDICT_FULL, "being given others", 0);
@@ -152,7 +153,7 @@ test_who_is_given_it(void **state)
 	ask(client, 5, THIRD, "worker1");
 	denied(client, NO_WORKER, "no other worker", 1);
 	ask(client, 6, THIRD, NULL);
-	placed(w, client, CLIENT1, WORKER1);
+	placed(w, client, CLIENT1, WORKER1, THIRD);
 	/* it takes no slot */
 	request_for(client, 7, THIRD, 0);
 	expect_placed(w, client, 7, CLIENT1, WORKER2);
@@ -167,7 +168,7 @@ test_by_others(void **state)
 	     *publisher = greet(w, PUBLISHER, "client");
 
 	ask(publisher, 1, THIRD, NULL);
-	placed(w, publisher, PUBLISHER, WORKER1);
+	placed(w, publisher, PUBLISHER, WORKER1, THIRD);
 	ask(reader, 2, THIRD, NULL);
 	expect_refused(reader, NOT_ALLOWED, "reader");
 	CLOSE(worker, reader, publisher);
@@ -225,7 +226,7 @@ test_pins_hold(void **state)
 	ask(client, 1, THIRD, NULL);
 	denied(client, DRAY__VERDICT__VERDICT_NOT_PINNED, "not among those", 0);
 	ask(client, 2, TOOLCHAIN, NULL);
-	placed(w, client, CLIENT1, WORKER1);
+	placed(w, client, CLIENT1, WORKER1, TOOLCHAIN);
 	CLOSE(worker, client, admin);
 }
 

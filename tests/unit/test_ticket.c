@@ -255,9 +255,14 @@ static void
 test_push(void **state)
 {
 	static const struct ticket_terms given = { .push = true },
-					 two = { .push = true, .refill = true };
+					 two = { .push = true, .refill = true },
+					 stray = { .one = true },
+					 one = { .push = true,
+						 .one = true,
+						 .toolchain = { { 7, 9 } } };
 	_cleanup_(issued_done) struct issued t = { 0 }, odd = { 0 };
 	_cleanup_(freep) char *job = NULL;
+	_cleanup_(issued_done) struct issued of_one = { 0 }, of_none = { 0 };
 	struct ticket_terms terms;
 	char whose[CURVE_KEY_SIZE];
 
@@ -266,8 +271,25 @@ test_push(void **state)
 	assert_int_equal(ticket_check(*state, t.p, t.n, t.sig, SIGNATURE_SIZE,
 				 coordinator.sign_public, client, worker, NOW, &job, &terms),
 		0);
-	assert_true(terms.push && !terms.refill && !terms.sample && !terms.twin);
+	assert_true(terms.push && !terms.refill && !terms.sample && !terms.twin && !terms.one);
 	free(steal_ptr(job));
+	/* which toolchain it is for */
+	assert_int_equal(ticket_issue(&coordinator, JOB, client, worker, &one, NOW, &of_one.p,
+				 &of_one.n, of_one.sig),
+		0);
+	assert_int_equal(ticket_check(*state, of_one.p, of_one.n, of_one.sig, SIGNATURE_SIZE,
+				 coordinator.sign_public, client, worker, NOW, &job, &terms),
+		0);
+	assert_true(terms.push && terms.one);
+	assert_memory_equal(terms.toolchain.b, one.toolchain.b, DIGEST_SIZE);
+	free(steal_ptr(job));
+	/* a job's names none */
+	assert_int_equal(ticket_issue(&coordinator, JOB, client, worker, &stray, NOW, &of_none.p,
+				 &of_none.n, of_none.sig),
+		0);
+	assert_int_equal(ticket_check(*state, of_none.p, of_none.n, of_none.sig, SIGNATURE_SIZE,
+				 coordinator.sign_public, client, worker, NOW, &job, &terms),
+		-EBADMSG);
 	/* nothing that was made is of it */
 	assert_int_equal(ticket_read(t.p, t.n, t.sig, SIGNATURE_SIZE, coordinator.sign_public,
 				 worker, NOW, whose),
