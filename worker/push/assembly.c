@@ -341,6 +341,19 @@ read_names(const char *dir, struct buf *b, char *v[3])
 	return *rest ? -EBADMSG : 0;
 }
 
+/* What was prepared for it goes, too. */
+static void
+forget(struct offer *o)
+{
+	_cleanup_(freep) char *base = NULL;
+
+	if (o && o->own_sysroot && o->own_sysroot->lib_root)
+		base = sysroot_base(o->own_sysroot);
+	if (base)
+		(void)fs_rm_rf(base);
+	offer_free(o);
+}
+
 int
 assembly_prove(const struct trial_conf *c, const char *dir, const struct digest *id,
 	const char *job, struct offer **ret, char **ret_why)
@@ -366,7 +379,7 @@ assembly_prove(const struct trial_conf *c, const char *dir, const struct digest 
 	if (r == 0)
 		*ret = p.offer;
 	else
-		offer_free(p.offer);
+		forget(p.offer);
 	return r;
 }
 
@@ -397,13 +410,15 @@ remove_main(void *arg)
 void
 assembly_remove(const char *state_dir, struct offer *o)
 {
-	_cleanup_(freep) char *dir = path_dirname(o->toolchain.sysroot), *gone = NULL;
+	static unsigned count;
+	_cleanup_(freep) char *dir = path_dirname(o->toolchain.sysroot), *gone = NULL,
+			      *base = sysroot_base(o->own_sysroot), *base_gone = NULL;
 	pthread_t thread;
 	char hex[DIGEST_HEX_SIZE];
 
 	digest_hex(&o->toolchain.id, hex);
-	if (!dir ||
-		asprintf(&gone, "%s/" ASSEMBLY_DIR "/" GONE_PREFIX "%.16s", state_dir, hex) < 0) {
+	if (!dir || asprintf(&gone, "%s/" ASSEMBLY_DIR "/" GONE_PREFIX "%.16s-%u", state_dir, hex,
+			    count++) < 0) {
 		gone = NULL;
 		return;
 	}
@@ -411,6 +426,10 @@ assembly_remove(const char *state_dir, struct offer *o)
 		log_warn("%s: the toolchain cannot be removed: %s", dir, strerror(errno));
 		return;
 	}
+	/* under its name there may be another one by the time that it is gone */
+	base_gone = path_join(gone, "base");
+	if (!base || !base_gone || rename(base, base_gone) < 0)
+		log_warn("%s: cannot be removed", base ? base : dir);
 	/* hundreds of megabytes: the loop does not wait for that */
 	if (pthread_create(&thread, NULL, remove_main, gone) == 0) {
 		pthread_detach(thread);

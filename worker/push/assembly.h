@@ -37,7 +37,8 @@ int assembly_prove(const struct trial_conf *c, const char *dir, const struct dig
 	const char *job, struct offer **ret, char **ret_why);
 /* It was used now; its file is told of it, once in a while. */
 void assembly_used(struct offer *o);
-/* Removes its directory, at once or soon. Its offer was withdrawn, and no job has it. */
+/* Removes its directory, and what its jobs had beside it, at once or soon; the main loop's. Its
+ * offer was withdrawn, and no job has it. */
 void assembly_remove(const char *state_dir, struct offer *o);
 
 #endif

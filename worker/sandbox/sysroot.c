@@ -292,23 +292,44 @@ set_paths(struct sysroot *s, const char *state_dir, const char *path, char **ret
 /* ---- of a toolchain that is not run */
 
 #define FOREIGN_DEPTH 16
-#define FOREIGN_NEEDED_MAX 4096
+#define FOREIGN_NEEDED_MAX 1024 /* names, each once */
+#define FOREIGN_ASKED_MAX 16384 /* the same with repetitions */
 
 /* What its files are called, and what those of bin and lib ask for. */
 struct foreign {
 	struct strv names, needed;
+	size_t asked;
 };
+
+/* Adds what that file asks for. -E2BIG: that makes too many. */
+static int
+add_needed(struct foreign *f, const char *path)
+{
+	_cleanup_(strv_done) struct strv all = STRV_INIT;
+	unsigned machine;
+	int r = elf_needed(path, &machine, &all);
+
+	if (r < 0)
+		return r;
+	f->asked += all.n;
+	if (f->asked > FOREIGN_ASKED_MAX)
+		return -E2BIG;
+	for (size_t i = 0; r == 0 && i < all.n; i++)
+		if (!strv_has(&f->needed, all.v[i]))
+			r = f->needed.n < FOREIGN_NEEDED_MAX ? strv_add(&f->needed, all.v[i])
+							     : -E2BIG;
+	return r;
+}
 
 static int
 look_at(struct foreign *f, const char *path, const char *name)
 {
-	unsigned machine;
 	int r = strv_add(&f->names, name);
 
 	if (r < 0 || strstr(path, "/bin/self-contained/") || ends_with(name, ".rlib"))
 		return r;
-	r = elf_needed(path, &machine, &f->needed);
-	return r == -ENOMEM ? r : 0;
+	r = add_needed(f, path);
+	return r == -ENOMEM || r == -E2BIG ? r : 0;
 }
 
 static int
@@ -353,7 +374,7 @@ static int
 list_foreign(const char *path, struct strv *ret, char **ret_why)
 {
 	_cleanup_(strv_done) struct strv ours = STRV_INIT;
-	struct foreign f = { STRV_INIT, STRV_INIT };
+	struct foreign f = { STRV_INIT, STRV_INIT, 0 };
 	_cleanup_(freep) char *libc_dir = NULL;
 	int r = list_libraries("/proc/self/exe", &ours);
 
@@ -374,9 +395,8 @@ list_foreign(const char *path, struct strv *ret, char **ret_why)
 	for (size_t i = 0; r == 0 && i < f.needed.n; i++) {
 		_cleanup_(freep) char *lib = NULL;
 		const char *name = f.needed.v[i];
-		unsigned machine;
 
-		if (i == FOREIGN_NEEDED_MAX || !path_is_name(name))
+		if (!path_is_name(name))
 			r = why_set(ret_why, -EBADMSG,
 				"the toolchain needs libraries that make no sense");
 		else if (!strv_has_sorted(&f.names, name) && !starts_with(name, "ld-"))
@@ -390,9 +410,11 @@ list_foreign(const char *path, struct strv *ret, char **ret_why)
 		if (r == 0 && !strv_has(ret, lib)) {
 			r = strv_add(ret, lib);
 			if (r == 0)
-				r = elf_needed(lib, &machine, &f.needed);
+				r = add_needed(&f, lib);
 		}
 	}
+	if (r == -E2BIG)
+		r = why_set(ret_why, -EBADMSG, "the toolchain needs too many libraries");
 	strv_done(&f.names);
 	strv_done(&f.needed);
 	return r;
@@ -435,6 +457,8 @@ prepare(const char *state_dir, const char *path,
 	if (r < 0) {
 		if (!*ret_why)
 			why_set(ret_why, r, "%s: %s", path, strerror(-r));
+		if (base)
+			(void)fs_rm_rf(base);
 		sysroot_done(&s);
 		return r;
 	}
@@ -453,6 +477,12 @@ sysroot_prepare_foreign(
 	const char *state_dir, const char *path, struct sysroot *ret, char **ret_why)
 {
 	return prepare(state_dir, path, list_foreign, ret, ret_why);
+}
+
+char *
+sysroot_base(const struct sysroot *s)
+{
+	return path_dirname(s->lib_root);
 }
 
 void

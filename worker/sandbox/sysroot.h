@@ -21,6 +21,9 @@ int sysroot_prepare(const char *state_dir, const char *path, struct sysroot *ret
  * loaded, to learn what it needs. What it needs and neither it nor this system has is an error. */
 int sysroot_prepare_foreign(
 	const char *state_dir, const char *path, struct sysroot *ret, char **ret_why);
+/* The directory below state_dir/base that holds the copies; it is the caller's to free, and to
+ * remove once no job has them. NULL: out of memory. */
+char *sysroot_base(const struct sysroot *s);
 void sysroot_done(struct sysroot *s);
 
 #endif
