@@ -157,7 +157,8 @@ find_toolchains(struct service *s, char **ret_error)
 				.jobs_dir = s->jobs_dir,
 				.tools_dir = s->tools_dir,
 				.filters = &s->filters,
-				.users = s->users },
+				.users = s->users,
+				.cgroup = s->cgroup },
 		&s->offers, &why);
 	if (r < 0)
 		return no_sandbox(ret_error, r, why ? why : strerror(-r));

@@ -9,12 +9,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/fs.h"
 #include "common/log.h"
+#include "common/why.h"
 #include "worker/sandbox/launch.h"
+#include "worker/sandbox/limits.h"
 #include "worker/sandbox/stage.h"
 
-#define TRY_MS 30000
+#define LOOK_MS 100
 #define WORDS_MAX 400
 #define CRATE "dray_trial"
 #define SOURCE "/" CRATE ".rs"
@@ -31,7 +34,9 @@ static const char program[] = BARE
 struct words {
 	char err[WORDS_MAX];
 	size_t n;
-	struct buf *out; /* NULL: not wanted */
+	struct buf *out;  /* NULL: not wanted */
+	char killed[256]; /* why it was, by this worker; "": it was not */
+	bool stopped;	  /* it was told to */
 };
 
 static void
@@ -44,18 +49,41 @@ take(struct words *w, bool err, const char *text, size_t n)
 			MIN2(n, TRIAL_OUT_MAX - MIN2(w->out->n, (size_t)TRIAL_OUT_MAX)));
 }
 
+/* Ends what takes too long, whatever it prints, or too much; and what nobody wants any more. */
+static void
+look(const struct trial_conf *c, struct sandbox *box, struct limits *limits, uint64_t end_ms,
+	struct words *w)
+{
+	uint64_t now = clock_mono_ms();
+
+	if (box->killed)
+		return;
+	w->stopped = c->stop && c->stop(c->arg);
+	if (w->stopped)
+		snprintf(w->killed, sizeof(w->killed), "stopped");
+	else if (now >= end_ms)
+		snprintf(
+			w->killed, sizeof(w->killed), "it takes longer than %d s", TRIAL_MS / 1000);
+	else if (limits_check(limits, box, now, w->killed, sizeof(w->killed)) == LIMITS_FINE)
+		return;
+	sandbox_kill(box);
+}
+
 /* Reads what the sandbox prints, up to its end. */
 static void
-drain(struct sandbox *box, struct words *w)
+drain(const struct trial_conf *c, struct sandbox *box, struct limits *limits, struct words *w)
 {
-	while (box->out >= 0 || box->err >= 0) {
-		struct pollfd fds[2] = { { .fd = box->out, .events = POLLIN },
-			{ .fd = box->err, .events = POLLIN } };
-		int *const ends[2] = { &box->out, &box->err };
-		int got = poll(fds, 2, TRY_MS);
+	uint64_t end_ms = clock_mono_ms() + TRIAL_MS;
 
-		if (got == 0)
-			sandbox_kill(box);
+	while (box->out >= 0 || box->err >= 0 || box->report >= 0) {
+		struct pollfd fds[3] = { { .fd = box->out, .events = POLLIN },
+			{ .fd = box->err, .events = POLLIN },
+			{ .fd = box->report, .events = POLLIN } };
+		int *const ends[2] = { &box->out, &box->err };
+		int got = poll(fds, 3, LOOK_MS);
+
+		sandbox_step(box);
+		look(c, box, limits, end_ms, w);
 		for (size_t i = 0; got > 0 && i < 2; i++) {
 			char text[1024];
 			ssize_t n;
@@ -103,8 +131,9 @@ run_as(const struct trial *t, char **argv, const struct job_user *user, const ch
 {
 	static char out_dir[] = "/out", cwd[] = "/", empty[] = "";
 	const struct trial_conf *c = t->c;
-	_cleanup_(sandbox_done) struct sandbox box = SANDBOX_INIT;
 	_cleanup_(stage_done) struct stage stage = { .dir = NULL };
+	_cleanup_(limits_done) struct limits limits = LIMITS_INIT;
+	_cleanup_(sandbox_done) struct sandbox box = SANDBOX_INIT;
 	_cleanup_(freep) char *name = strdup(t->driver), *sysroot = strdup(t->sysroot->path);
 	Dray__Unit unit;
 	struct stage_spec spec = { .jobs = c->jobs_dir,
@@ -136,11 +165,19 @@ run_as(const struct trial *t, char **argv, const struct job_user *user, const ch
 	unit.linker = empty;
 	r = lay_out(&spec, source, &stage);
 	if (r == 0)
+		r = limits_begin(c->conf, c->cgroup, t->job, stage.out, &limits, ret_why);
+	limits.user = user;
+	launch.cgroup = limits_cgroup(&limits);
+	if (r == 0)
 		r = launch_start(&launch, &box, ret_why);
 	if (r < 0)
 		return r;
-	drain(&box, &words);
+	drain(c, &box, &limits, &words);
 	sandbox_wait(&box, NULL);
+	if (words.stopped)
+		return -ECANCELED;
+	if (*words.killed)
+		return why_set(ret_why, -ENOEXEC, "it does not run here: %s", words.killed);
 	if (box.phase == SANDBOX_ENDED && box.status == 0 && (!source || has_made(&stage, user)))
 		return 0;
 	if (asprintf(ret_why, "%s%s%s",

@@ -5,11 +5,13 @@
 
 #include "common/buf.h"
 #include "common/conf.h"
+#include "worker/sandbox/cgroup.h"
 #include "worker/sandbox/job_user.h"
 #include "worker/sandbox/seccomp.h"
 #include "worker/sandbox/sysroot.h"
 
 #define TRIAL_OUT_MAX 4096
+#define TRIAL_MS 30000
 
 struct trial_conf {
 	const struct conf *conf;
@@ -17,6 +19,9 @@ struct trial_conf {
 	const struct filters *filters;
 	struct job_users *users; /* NULL: none. Given up where no toolchain can be run by them, but
 				    for one that a client gave */
+	const struct cgroup *cgroup; /* NULL: none may be used */
+	bool (*stop)(void *arg);     /* whether it is to end now; NULL: it never is */
+	void *arg;
 };
 
 struct trial {
@@ -29,8 +34,9 @@ struct trial {
 };
 
 /* `driver -vV`. What it prints, at most TRIAL_OUT_MAX bytes of it, is added to out, which may be
- * NULL. 0; -EPERM: the sandbox itself failed; -ENOEXEC: it does not run; with a sentence in
- * *ret_why (caller frees); or -errno. */
+ * NULL. 0; -EPERM: the sandbox itself failed; -ENOEXEC: it does not run, not within
+ * TRIAL_MS, or not within a job's limits; with a sentence in *ret_why (caller frees); -ECANCELED:
+ * it was told to stop; or -errno. */
 int trial_version(const struct trial *t, struct buf *out, char **ret_why);
 /* Compiles a small library. Returns as above; -ENOEXEC also where it made none. */
 int trial_compile(const struct trial *t, char **ret_why);

@@ -41,11 +41,16 @@ finish(struct job *j)
 		.jobs_dir = j->shared->jobs_dir,
 		.tools_dir = j->shared->tools_dir,
 		.filters = j->shared->filters,
-		.users = j->shared->users };
+		.users = j->shared->users,
+		.cgroup = j->shared->cgroup,
+		.stop = job_is_stopped,
+		.arg = j };
 	int r = assembly_finish(j->assembly, &c, &j->pushed, &why);
 
 	if (r == 0)
 		return 0;
+	if (r == -ECANCELED)
+		return job_stopped(j);
 	log_warn("job=%s key=%s: a toolchain that a client gave is not taken: %s", j->id,
 		*j->peer.curve ? j->peer.curve : "-", why ? why : strerror(-r));
 	return job_fail(j, r,
