@@ -283,7 +283,8 @@ has_room(const struct service *s, const struct upstream *up, const struct job_in
 
 /* The same for one who gives a toolchain. */
 static const char *
-why_not_given(struct service *s, const struct job_in *start, Dray__Verdict *ret)
+why_not_given(const struct service *s, const Dray__JobOpen *o, const struct job_in *start,
+	Dray__Verdict *ret)
 {
 	*ret = DRAY__VERDICT__VERDICT_NOT_ALLOWED;
 	if (s->conf->worker.toolchains_max == 0)
@@ -293,8 +294,10 @@ why_not_given(struct service *s, const struct job_in *start, Dray__Verdict *ret)
 		return "This worker is being given another toolchain.";
 	if (start->offer)
 		return "This worker has the toolchain already.";
+	if (given_still_has(s, &o->toolchain))
+		return "This worker still has jobs of the toolchain, which was withdrawn.";
 	*ret = DRAY__VERDICT__VERDICT_LIMIT;
-	return given_make_room(s, start->push_max)
+	return given_has_room(s, start->push_max)
 		       ? NULL
 		       : "The toolchain has no room beside those in use here ([worker] "
 			 "toolchains_max).";
@@ -328,7 +331,7 @@ why_not(struct service *s, const struct upstream *up, const struct client *c,
 	if (unit_bytes(s, &c->peer) + o->unit_size > KEY_UNITS_MAX)
 		return "The units of this client's key take too much memory.";
 	if (start->push)
-		return why_not_given(s, start, ret);
+		return why_not_given(s, o, start, ret);
 	*ret = DRAY__VERDICT__VERDICT_TWIN_DIFFERS;
 	if (start->twin && s->n_twins >= s->twins)
 		return "This worker has too many jobs that join others.";

@@ -1,7 +1,8 @@
 /* The toolchains that clients gave this worker: what is kept of them, and for how long.
  *
- * Invariants: together they are no larger than [worker] toolchains_max; one that a job has is not
- * removed; one is offered only after it was proved by this process (worker/push/assembly.h). */
+ * Invariants: together they are no larger than [worker] toolchains_max, and no more than GIVEN_MAX,
+ * but for as long as jobs have those that are to go; one that a job has is not removed; one is
+ * offered only after it was proved by this process (worker/push/assembly.h). */
 #include "config.h"
 
 #include <errno.h>
@@ -12,15 +13,28 @@
 #include "worker/push/assembly.h"
 #include "worker/service_priv.h"
 
-static uint64_t
-bytes_kept(const struct service *s)
-{
-	uint64_t sum = 0;
+#define GIVEN_MAX 64
 
-	for (size_t i = 0; i < s->offers.n; i++)
-		if (s->offers.v[i]->pushed && !s->offers.v[i]->removed)
-			sum += s->offers.v[i]->bytes;
-	return sum;
+struct kept {
+	uint64_t bytes, in_use; /* in_use: of those that jobs have */
+	size_t n;
+};
+
+static struct kept
+count_kept(const struct service *s)
+{
+	struct kept k = { 0 };
+
+	for (size_t i = 0; i < s->offers.n; i++) {
+		const struct offer *o = s->offers.v[i];
+
+		if (!o->pushed || o->removed)
+			continue;
+		k.n++;
+		k.bytes += o->bytes;
+		k.in_use += o->users > 0 ? o->bytes : 0;
+	}
+	return k;
 }
 
 /* Nobody gets it any more; its directory goes when its last job has ended. */
@@ -37,16 +51,16 @@ drop(struct service *s, struct offer *o, const char *why)
 	assembly_remove(s->conf->worker.state_dir, o);
 }
 
-/* The one that has not been used for the longest time, and that no job has. */
+/* The one that has not been used for the longest time, and that no job has; not this one. */
 static struct offer *
-least_used(const struct service *s)
+least_used(const struct service *s, const struct offer *but)
 {
 	struct offer *best = NULL;
 
 	for (size_t i = 0; i < s->offers.n; i++) {
 		struct offer *o = s->offers.v[i];
 
-		if (o->pushed && !o->removed && o->users == 0 &&
+		if (o != but && o->pushed && !o->removed && o->users == 0 &&
 			(!best || o->used_ms < best->used_ms))
 			best = o;
 	}
@@ -54,20 +68,40 @@ least_used(const struct service *s)
 }
 
 bool
-given_make_room(struct service *s, uint64_t bytes)
+given_has_room(const struct service *s, uint64_t bytes)
 {
 	uint64_t max = s->conf->worker.toolchains_max;
-	struct offer *o;
 
-	if (bytes > max)
-		return false;
-	while (bytes_kept(s) > max - bytes) {
-		o = least_used(s);
-		if (!o)
-			return false;
-		drop(s, o, "another one needs its room");
+	return bytes <= max && count_kept(s).in_use <= max - bytes;
+}
+
+bool
+given_still_has(const struct service *s, const ProtobufCBinaryData *id)
+{
+	for (size_t i = 0; i < s->offers.n; i++) {
+		const struct offer *o = s->offers.v[i];
+
+		if (o->pushed && !o->removed && id->len == DIGEST_SIZE &&
+			memcmp(o->toolchain.id.b, id->data, DIGEST_SIZE) == 0)
+			return true;
 	}
-	return true;
+	return false;
+}
+
+/* Drops what is too much, but not `new`, for which room is made. */
+static void
+trim(struct service *s, const struct offer *new)
+{
+	struct kept k = count_kept(s);
+
+	while (k.bytes > s->conf->worker.toolchains_max || k.n > GIVEN_MAX) {
+		struct offer *o = least_used(s, new);
+
+		if (!o)
+			return;
+		drop(s, o, "another one needs its room");
+		k = count_kept(s);
+	}
 }
 
 void
@@ -88,6 +122,8 @@ given_leave(struct service *s, struct offer *o)
 	o->users--;
 	if (o->pushed && offer_is_withdrawn(o))
 		drop(s, o, "its last job has ended");
+	if (o->pushed)
+		trim(s, NULL);
 }
 
 void
@@ -102,6 +138,7 @@ given_take(struct service *s, struct offer *o)
 	}
 	log_info("toolchain given by a client, and proved: %s bytes=%llu", o->text,
 		(unsigned long long)o->bytes);
+	trim(s, o);
 }
 
 void
@@ -126,7 +163,8 @@ open_one(struct service *s, const char *dir, const char *name)
 		.jobs_dir = s->jobs_dir,
 		.tools_dir = s->tools_dir,
 		.filters = &s->filters,
-		.users = s->users };
+		.users = s->users,
+		.cgroup = s->cgroup };
 	_cleanup_(freep) char *path = path_join(dir, name), *why = NULL;
 	struct offer *o = NULL;
 	struct digest id;
@@ -139,8 +177,8 @@ open_one(struct service *s, const char *dir, const char *name)
 					 : -EBADMSG;
 	if (r == 0 && offers_get(&s->offers, &id)) {
 		/* this worker has found it itself since */
+		assembly_remove(s->conf->worker.state_dir, o);
 		offer_free(o);
-		(void)fs_rm_rf(path);
 	} else if (r == 0 && offers_add(&s->offers, o) < 0) {
 		offer_free(o);
 	} else if (r == 0) {
@@ -163,5 +201,5 @@ given_open(struct service *s)
 	for (size_t i = 0; i < names.n; i++)
 		if (s->conf->worker.toolchains_max > 0)
 			open_one(s, dir, names.v[i]);
-	(void)given_make_room(s, 0);
+	trim(s, NULL);
 }

@@ -159,13 +159,16 @@ void others_gone(struct service *s, const struct wire_peer *p);
 /* given.c: toolchains that clients gave */
 /* At the start: those that were kept are proved again, and offered. */
 void given_open(struct service *s);
-/* Whether there is room for one more of so many bytes, once those that have not been used for the
- * longest time are dropped, as far as no job has them. */
-bool given_make_room(struct service *s, uint64_t bytes);
+/* Whether one more of so many bytes has room beside those that jobs have now. Nothing is dropped
+ * for it before it was proved (given_take). */
+bool given_has_room(const struct service *s, uint64_t bytes);
+/* Whether the directory of such a one is still there, though it may be offered no more. */
+bool given_still_has(const struct service *s, const ProtobufCBinaryData *id);
 /* A job begins, or has ended, with that toolchain. o may be NULL. */
 void given_use(struct service *s, struct offer *o);
 void given_leave(struct service *s, struct offer *o);
-/* One was proved: it is offered from now on. */
+/* One was proved: it is offered from now on, and those that have not been used for the longest time
+ * make room for it, as soon as no job has them. */
 void given_take(struct service *s, struct offer *o);
 /* link_up_conf.drop; arg: an upstream. */
 void given_drop(void *arg, const Dray__WorkerDrop *m);
