@@ -21,13 +21,14 @@ gives() {
 bare_worker() {
   worker_start "$1" -o worker.find_rustup=no -o worker.find_system=no -o worker.toolchains_max=4G "${@:2}"
 }
-# small DIR: a toolchain of a few files, whose compiler is a program that stands for one (smallrustc.c). It writes
+# small DIR [all |none]: a toolchain of a few files, whose compiler is a program that stands for one (smallrustc.c). It writes
 # into $SEEN what has started it.
 small() {
+  local makes=${2:-all }
   SEEN=$WORK/seen
   : >"$SEEN"
   mkdir -p "$1/bin" "$1/lib/rustlib/small-unknown-linux/lib"
-  TO=$SEEN perl -pe 's/SEEN=(x+)/"SEEN=" . $ENV{TO} . " " x (length($1) - length($ENV{TO}))/e' \
+  TO=$SEEN MAKES=$makes perl -pe 's/SEEN=(x+)/"SEEN=" . $ENV{TO} . " " x (length($1) - length($ENV{TO}))/e; s/MAKES=all /MAKES=$ENV{MAKES}/' \
     "$DRAY_BUILD/tests/scenario/smallrustc" >"$1/bin/rustc"
   chmod +x "$1/bin/rustc"
   echo core >"$1/lib/rustlib/small-unknown-linux/lib/libcore-1.rlib"
@@ -70,6 +71,8 @@ small() {
   file_has "$LOGS/remove" '2 workers are told to drop it'
   wait_until 10 listed '.toolchains == []'
   wait_until 10 eval '[ ! -e "$dir" ] && [ -z "$(ls -A "$FARM/state-w1/toolchains")" ]'
+  # nor is there anything of what its jobs had of the system
+  [ -z "$(ls -A "$FARM/state-w1/base")" ]
 }
 
 @test "refused with the way out: by the coordinator, by a worker that takes none, and by the pins; and what is no compiler" {
@@ -89,6 +92,13 @@ small() {
   file_has "$LOGS/push" 'not among those'
   ctl toolchain unpin 001122
   # one whose compiler makes nothing is found out in the sandbox, and not offered
+  small "$WORK/idle" none
+  gives 1 "$WORK/idle"
+  file_has "$LOGS/push" 'it does not run: this one makes nothing'
+  file_has "$LOGS/worker-w1" 'a client gave is not taken: it does not run: this one makes nothing'
+  listed '.toolchains == []'
+  [ -z "$(ls -A "$FARM/state-w1/toolchains")" ] && [ -z "$(ls -A "$FARM/state-w1/base")" ]
+  # what says nothing of itself is not asked to be taken
   cp /bin/true "$WORK/small/bin/rustc"
   gives 1 "$WORK/small"
   file_has "$LOGS/push" 'no such toolchain'
