@@ -182,7 +182,7 @@ run_as(const struct trial *t, char **argv, const struct job_user *user, const ch
 		return 0;
 	if (asprintf(ret_why, "%s%s%s",
 		    box.phase != SANDBOX_ENDED ? box.failure
-		    : box.status	       ? "it does not run: "
+		    : box.status	       ? "it does not run:"
 					       : "it compiles nothing",
 		    *words.err ? " " : "", words.err) < 0)
 		*ret_why = NULL;
