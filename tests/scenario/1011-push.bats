@@ -21,7 +21,7 @@ gives() {
 bare_worker() {
   worker_start "$1" -o worker.find_rustup=no -o worker.find_system=no -o worker.toolchains_max=4G "${@:2}"
 }
-# small DIR [all |none]: a toolchain of a few files, whose compiler is a program that stands for one (smallrustc.c). It writes
+# small DIR [all |none|slow]: a toolchain of a few files, whose compiler is a program that stands for one (smallrustc.c). It writes
 # into $SEEN what has started it.
 small() {
   local makes=${2:-all }
@@ -108,6 +108,34 @@ small() {
   "$DRAY" toolchain 2>/dev/null || status=$?
   [ "$status" -eq 2 ]
   [ -z "$(ls -A "$FARM/state-w1/toolchains" 2>/dev/null)" ]
+}
+
+@test "a proof without an end ends when its client goes" {
+  local pid
+  small "$WORK/slow" slow
+  allow client client
+  allow worker w1
+  coordinator_start -o coordinator.toolchains=push
+  bare_worker w1
+  client_env
+  "$DRAY" toolchain push "$WORK/slow" >"$LOGS/push" 2>&1 3>&- </dev/null &
+  pid=$!
+  wait_until 10 eval '[ -n "$(ls "$FARM/state-w1/toolchains" 2>/dev/null)" ]'
+  kill -KILL "$pid"
+  wait_until 10 eval '[ -z "$(ls -A "$FARM/state-w1/toolchains")" ] && [ -z "$(ls -A "$FARM/state-w1/base")" ]'
+  run ! file_has "$LOGS/worker-w1" 'it takes longer'
+}
+
+# bats test_tags=long
+@test "a proof that is never silent is ended after half a minute, all the same" {
+  small "$WORK/slow" slow
+  allow client client
+  allow worker w1
+  coordinator_start -o coordinator.toolchains=push
+  bare_worker w1
+  client_env
+  gives 1 "$WORK/slow"
+  file_has "$LOGS/worker-w1" 'it takes longer than 30 s'
 }
 
 # bats test_tags=long

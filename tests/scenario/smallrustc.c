@@ -11,7 +11,8 @@
 
 /* Read as it is in the file: not known to the compiler. */
 static volatile const char seen[] = "SEEN=" X X X X X;
-/* Likewise: "none" is one that can only say what it is. */
+/* Likewise: "none" is one that can only say what it is; "slow" one that has no end, and is never
+ * silent for long. */
 static volatile const char makes[] = "MAKES=all ";
 
 static void
@@ -64,6 +65,10 @@ main(int argc, char **argv)
 	if (makes[6] == 'n') {
 		fputs("this one makes nothing\n", stderr);
 		return 1;
+	}
+	while (makes[6] == 's') {
+		fputc('.', stderr);
+		usleep(50000);
 	}
 	for (int i = 1; i < argc; i++)
 		if (strncmp(argv[i], "--out-dir=", 10) == 0)
