@@ -110,6 +110,32 @@ small() {
   [ -z "$(ls -A "$FARM/state-w1/toolchains" 2>/dev/null)" ]
 }
 
+@test "what is not proved, or has no room at all, drops nothing; what is proved takes the room of the least used" {
+  local first
+  small "$WORK/one"
+  small "$WORK/two"
+  small "$WORK/idle" none
+  small "$WORK/large"
+  head -c 60000 /dev/zero >>"$WORK/large/lib/rustlib/small-unknown-linux/lib/libstd-1.rlib"
+  allow client client
+  allow worker w1
+  coordinator_start -o coordinator.toolchains=push
+  # room for one, and not for two
+  bare_worker w1 -o worker.toolchains_max=40000
+  client_env
+  gives 0 "$WORK/one"
+  first=$(ls "$FARM/state-w1/toolchains")
+  gives 1 "$WORK/idle"
+  gives 1 "$WORK/large"
+  file_has "$LOGS/push" 'has no room'
+  [ "$(ls "$FARM/state-w1/toolchains")" = "$first" ]
+  run ! file_has "$LOGS/worker-w1" 'toolchain dropped'
+  gives 0 "$WORK/two"
+  wait_until 10 file_has "$LOGS/worker-w1" 'toolchain dropped'
+  wait_until 10 eval '[ "$(ls -A "$FARM/state-w1/toolchains" | wc -l)" = 1 ] && [ ! -e "$FARM/state-w1/toolchains/$first" ]'
+  [ "$(ls "$FARM/state-w1/base" | wc -l)" = 1 ]
+}
+
 @test "a proof without an end ends when its client goes" {
   local pid
   small "$WORK/slow" slow
