@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "tests/unit/toolchain_fixture.h"
+#include "worker/sandbox/sysroot.h"
 
 static int
 needed_of(const struct fake_elf *f, size_t n, struct strv *ret)
@@ -143,6 +144,55 @@ elf_bad(void **state)
 	assert_true(needed_of(&f, sizeof(f), &v) < 0);
 }
 
+/* Files of a toolchain that a client gave, n of them, that each ask for four libraries. What is
+ * said of it. */
+static char *
+asks_for(const char *given, size_t n, bool same)
+{
+	_cleanup_(freep) char *state = at("state", "."), *top = at(given, "."),
+			      *first = at(given, "0"), *base = NULL;
+	_cleanup_(strv_done) struct strv left = STRV_INIT;
+	struct sysroot s;
+	char *why = NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		_cleanup_(freep) char *link_at = NULL;
+		char file[32], name[4][32];
+		const char *const names[] = { name[0], name[1], name[2], name[3], NULL };
+		struct fake_elf f;
+
+		for (size_t k = 0; k < 4; k++)
+			snprintf(name[k], sizeof(name[k]), "libno%zu.so", (same ? 0 : i * 4) + k);
+		snprintf(file, sizeof(file), "%zu", i);
+		link_at = at(given, file);
+		f = fake_elf(names);
+		if (same && i > 0)
+			assert_int_equal(link(first, link_at), 0);
+		else
+			put(given, file, &f, sizeof(f));
+	}
+	assert_true(sysroot_prepare_foreign(state, top, &s, &why) < 0);
+	assert_non_null(why);
+	/* and nothing stays of it */
+	base = at("state", "base");
+	assert_int_equal(fs_list_dir(base, &left), 0);
+	assert_int_equal(left.n, 0);
+	return why;
+}
+
+static void
+needed_is_bounded(void **state)
+{
+	_cleanup_(freep) char *few = asks_for("few", 300, true),
+			      *many = asks_for("many", 300, false),
+			      *often = asks_for("often", 4100, true);
+
+	(void)state;
+	assert_non_null(strstr(few, "lacks"));
+	assert_non_null(strstr(many, "too many libraries"));
+	assert_non_null(strstr(often, "too many libraries"));
+}
+
 int
 main(void)
 {
@@ -152,6 +202,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(elf_sections, setup, teardown),
 		cmocka_unit_test(elf_names_of_variants),
 		cmocka_unit_test_setup_teardown(elf_bad, setup, teardown),
+		cmocka_unit_test_setup_teardown(needed_is_bounded, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
