@@ -120,7 +120,7 @@ lay_out(const struct stage_spec *spec, const char *source, struct stage *stage)
 
 	if (r < 0 || !source)
 		return r;
-	path = path_join(stage->root, SOURCE + 1);
+	path = path_join(stage->root, &SOURCE[1]);
 	return path ? fs_write_atomic(path, source, strlen(source), 0644) : -ENOMEM;
 }
 
