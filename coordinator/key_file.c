@@ -117,10 +117,16 @@ keys_reload(struct server *s)
 		return;
 	r = keys_load(s, &error);
 	if (r < 0) {
-		log_error("the keys in use stay as they were: %s", error ? error : "out of memory");
+		/* a file that cannot be read is looked at each second */
+		if (r != -EBADMSG)
+			log_throttled(&s->bad_keys, 1, "the keys in use stay as they were: %s",
+				error ? error : "out of memory");
+		else
+			log_error("the keys in use stay as they were: %s",
+				error ? error : "out of memory");
 		/* what has ended of keys that are in no list has ended all the same */
-		oidc_update(s);
-		keys_changed(s);
+		if (oidc_update(s))
+			keys_changed(s);
 		/* a file that could not be read is looked at again; one that is wrong when it is
 		 * another */
 		if (r != -EBADMSG)

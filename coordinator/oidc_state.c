@@ -142,11 +142,10 @@ oidc_apply(const struct server *s, struct allowed_keys *keys)
 	return s->oidc ? passes_apply(&s->oidc->passes, oidc_now(s), keys) : 0;
 }
 
-void
+bool
 oidc_update(struct server *s)
 {
-	if (s->oidc)
-		passes_update(&s->oidc->passes, oidc_now(s), &s->keys);
+	return s->oidc && passes_update(&s->oidc->passes, oidc_now(s), &s->keys);
 }
 
 int

@@ -146,7 +146,7 @@ struct server {
 	struct alikes *alikes;	/* alike.c; NULL: there is no shared cache */
 	struct refills pushes;	/* likewise: toolchains that clients give (push_msgs.c) */
 
-	struct log_throttle bad_peer, slow_peer, no_ticket, crowd, unsampled, no_audit;
+	struct log_throttle bad_peer, slow_peer, no_ticket, crowd, unsampled, no_audit, bad_keys;
 };
 
 /* Doors, in wire_peer.door: the socket that all connect to, and the one of admins of this machine,
@@ -239,8 +239,8 @@ void oidc_reload(struct server *s);
 bool oidc_open(const struct server *s); /* whether somebody may join so */
 /* Adds those that have joined to the list's. 0 or -ENOMEM. */
 int oidc_apply(const struct server *s, struct allowed_keys *keys);
-/* Ends those in the keys in use that have ended. */
-void oidc_update(struct server *s);
+/* Ends those in the keys in use that have ended; whether there were some. */
+bool oidc_update(struct server *s);
 bool oidc_has(const struct server *s, const char *curve_public); /* whether it has joined so */
 /* -ENOENT: it has not joined so. Else it is revoked, and keys_reload is to follow: 0; -EIO, and
  * why: only until this process ends. */

@@ -381,11 +381,13 @@ passes_apply(const struct passes *p, uint64_t now_s, struct allowed_keys *keys)
 	return 0;
 }
 
-void
+bool
 passes_update(const struct passes *p, uint64_t now_s, struct allowed_keys *keys)
 {
+	bool changed = false;
+
 	for (size_t i = 0; i < keys->n; i++) {
-		struct allowed_key *k = &keys->v[i];
+		struct allowed_key *k = &keys->v[i], was = *k;
 		const struct pass *now = NULL;
 
 		for (size_t n = 0; k->by_pass && n < p->n; n++)
@@ -395,5 +397,7 @@ passes_update(const struct passes *p, uint64_t now_s, struct allowed_keys *keys)
 			continue;
 		k->over |= !now || now->expires_s <= now_s;
 		k->revoked |= now && now->key.revoked;
+		changed |= k->over != was.over || k->revoked != was.revoked;
 	}
+	return changed;
 }

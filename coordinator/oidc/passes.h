@@ -65,7 +65,8 @@ bool passes_expire(struct passes *p, uint64_t was_s, uint64_t now_s);
 /* Adds them to a list, in whose order; what the list says of a key, or of what it signs by, goes
  * before. 0 or -ENOMEM. */
 int passes_apply(const struct passes *p, uint64_t now_s, struct allowed_keys *keys);
-/* Likewise for those that are in it already: what has ended since has ended there, too. */
-void passes_update(const struct passes *p, uint64_t now_s, struct allowed_keys *keys);
+/* Likewise for those that are in it already: what has ended since has ended there, too. Whether
+ * something has. */
+bool passes_update(const struct passes *p, uint64_t now_s, struct allowed_keys *keys);
 
 #endif

@@ -9,7 +9,12 @@
 
 #define RSA_BITS_MIN 2048u
 #define RSA_BITS_MAX 8192u /* to verify by a larger one takes long */
-#define ID_MAX 256u	   /* of a key: it is compared, and shown nowhere */
+/* in base64url: of 2048 to 8192 bits, with a zero byte before them or not */
+#define RSA_N_MIN 342u
+#define RSA_N_MAX 1368u
+#define RSA_E_MAX 11u /* 64 bits */
+#define P256_SIZE 43u
+#define ID_MAX 256u /* of a key: it is compared, and shown nowhere */
 
 struct oidc_key {
 	cjose_jwk_t *jwk;
@@ -89,15 +94,68 @@ is_for_us(const json_t *member, const struct oidc_key *k)
 	       is_or_lacks(member, "use", "sig") && is_or_lacks(member, "alg", k->alg);
 }
 
+static const char *
+text_of(const json_t *object, const char *member)
+{
+	const char *s = json_string_value(json_object_get(object, member));
+
+	return s && *s ? s : NULL;
+}
+
+static bool
+is_base64url(char c)
+{
+	return c == '-' || c == '_' || (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
+	       (c >= 'a' && c <= 'z');
+}
+
+/* A number of a key, in base64url without padding, of so many characters. NULL: it is none. */
+static const char *
+number_of(const json_t *member, const char *name, size_t least, size_t most)
+{
+	const char *s = text_of(member, name);
+	size_t n = s ? strlen(s) : 0;
+
+	if (n < least || n > most || n % 4 == 1)
+		return NULL;
+	for (size_t i = 0; i < n; i++)
+		if (!is_base64url(s[i]))
+			return NULL;
+	return s;
+}
+
+/* What libcjose gets of a key: these members alone, in their form (RFC 7518, 6.2 and 6.3). It ends
+ * the process on some that are none. NULL: it is none that is taken. */
+static json_t *
+plain_key(const json_t *member)
+{
+	const char *kty = text_of(member, "kty"), *crv = text_of(member, "crv");
+	const char *id = text_of(member, CJOSE_HDR_KID);
+	const char *n = number_of(member, "n", RSA_N_MIN, RSA_N_MAX);
+	const char *e = number_of(member, "e", 2, RSA_E_MAX);
+	const char *x = number_of(member, "x", P256_SIZE, P256_SIZE);
+	const char *y = number_of(member, "y", P256_SIZE, P256_SIZE);
+
+	if (!kty || !id)
+		return NULL;
+	if (streq(kty, "RSA") && n && e)
+		return json_pack("{s:s, s:s, s:s, s:s}", "kty", kty, "kid", id, "n", n, "e", e);
+	if (streq(kty, "EC") && crv && streq(crv, "P-256") && x && y)
+		return json_pack("{s:s, s:s, s:s, s:s, s:s}", "kty", kty, "crv", crv, "kid", id,
+			"x", x, "y", y);
+	return NULL;
+}
+
 static int
 take_key(struct oidc_keys *keys, json_t *member)
 {
+	_cleanup_(json_freep) json_t *plain = plain_key(member);
 	cjose_err err = { .code = CJOSE_ERR_NONE };
 	struct oidc_key k = { .jwk = NULL };
 
-	if (keys->n >= OIDC_KEYS_MAX || !json_is_object(member))
+	if (keys->n >= OIDC_KEYS_MAX || !plain)
 		return 0;
-	k.jwk = cjose_jwk_import_json(member, &err);
+	k.jwk = cjose_jwk_import_json(plain, &err);
 	if (!k.jwk)
 		return err.code == CJOSE_ERR_NO_MEMORY ? -ENOMEM : 0;
 	k.id = cjose_jwk_get_kid(k.jwk, &err);
@@ -166,14 +224,6 @@ oidc_token_freep(struct oidc_token **t)
 	*t = NULL;
 }
 
-static const char *
-text_of(const json_t *object, const char *member)
-{
-	const char *s = json_string_value(json_object_get(object, member));
-
-	return s && *s ? s : NULL;
-}
-
 static int
 fail(const char **ret_why, int err, const char *why)
 {
@@ -224,8 +274,7 @@ is_compact(const char *text, size_t n)
 		char c = text[i];
 
 		dots += c == '.';
-		if (c != '.' && c != '-' && c != '_' && !(c >= '0' && c <= '9') &&
-			!(c >= 'A' && c <= 'Z') && !(c >= 'a' && c <= 'z'))
+		if (c != '.' && !is_base64url(c))
 			return false;
 	}
 	return dots == 2;

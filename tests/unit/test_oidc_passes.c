@@ -224,9 +224,9 @@ test_in_the_list(void **state)
 	assert_int_equal(allowed_keys_role(&keys, revoked.key.curve_public), ROLE_NONE);
 	assert_true(allowed_keys_is_revoked(&keys, revoked.key.curve_public));
 	/* what has ended since, ends in the keys that are in use */
-	passes_update(&p, 99, &keys);
+	assert_false(passes_update(&p, 99, &keys));
 	assert_int_equal(allowed_keys_role(&keys, in.key.curve_public), ROLE_CLIENT);
-	passes_update(&p, 100, &keys);
+	assert_true(passes_update(&p, 100, &keys));
 	assert_int_equal(allowed_keys_role(&keys, in.key.curve_public), ROLE_NONE);
 	assert_int_equal(allowed_keys_role(&keys, named.key.curve_public), ROLE_READER);
 	passes_find(&p, over.key.curve_public)->key.revoked = true;

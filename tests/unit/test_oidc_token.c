@@ -227,7 +227,9 @@ test_sets(void **state)
 	cjose_jwk_t *twin = cjose_jwk_create_EC_random(CJOSE_JWK_EC_P_256, NULL);
 	cjose_jwk_t *v[] = { small, other_curve, secret };
 	static const char *const none[] = { "", "{", "[]", "{\"keys\":{}}", "{\"keys\":[]}",
-		"{\"keys\":[1,null,{}]}", "{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\"}]}" };
+		"{\"keys\":[1,null,{}]}", "{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\"}]}",
+		"{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"kid\":\"x\",\"x\":7,\"y\":null}]}",
+		"{\"keys\":[{\"kty\":\"RSA\",\"kid\":\"x\",\"n\":\"\",\"e\":\"AQAB\"}]}" };
 	_cleanup_(freep) char *text = NULL;
 	_cleanup_(freep) char *token = sign_with(ec, "ES256", "ec", NULL, CLAIMS);
 	_cleanup_(oidc_keys_freep) struct oidc_keys *keys = NULL;
