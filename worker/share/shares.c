@@ -51,12 +51,11 @@ TAILQ_HEAD(parcels, parcel);
 struct shares {
 	struct shares_conf c;
 	pthread_t thread;
-	pthread_mutex_t lock; /* of all down to `counts` */
+	pthread_mutex_t lock; /* of all down to `ends` */
 	pthread_cond_t cond;
 	struct parcels queue;
 	size_t n, bytes;
-	uint64_t ends; /* when it ends; 0: it goes on */
-	struct shares_counts counts;
+	uint64_t ends;			/* when it ends; 0: it goes on */
 	Dray__WorkerUnshared *unshared; /* packages; NULL: none */
 	struct log_throttle full, refused;
 	struct loans *loans;
@@ -82,22 +81,6 @@ static void
 parcel_freep(struct parcel **p)
 {
 	parcel_free(*p);
-}
-
-static void
-count(struct shares *s, uint64_t *what)
-{
-	pthread_mutex_lock(&s->lock);
-	++*what;
-	pthread_mutex_unlock(&s->lock);
-}
-
-void
-shares_count(struct shares *s, struct shares_counts *ret)
-{
-	pthread_mutex_lock(&s->lock);
-	*ret = s->counts;
-	pthread_mutex_unlock(&s->lock);
 }
 
 /* ---- a job */
@@ -313,15 +296,12 @@ queue_add(struct shares *s, struct parcel *p)
 	bool fits;
 
 	pthread_mutex_lock(&s->lock);
-	s->counts.made++;
 	fits = !s->ends && has_room_for(s, p);
 	if (fits) {
 		TAILQ_INSERT_TAIL(&s->queue, p, link);
 		s->n++;
 		s->bytes += p->entry.n;
 		pthread_cond_signal(&s->cond);
-	} else {
-		s->counts.lost++;
 	}
 	pthread_mutex_unlock(&s->lock);
 	if (fits)
@@ -410,7 +390,6 @@ shares_offer(struct shares_job *j, const struct shares_made *made)
 	if (r == 0)
 		r = note_loan(j, made, &e.key, &res, p, &why);
 	if (r < 0) {
-		count(j->share, &j->share->counts.not_shared);
 		log_info("job=%s crate=%.64s is not shared: %s", made->job, made->unit->crate,
 			why ? why : strerror(-r));
 		return false;
@@ -539,7 +518,6 @@ do_parcel(struct shares *s, struct parcel *p)
 		r = put_parcel(s, p);
 	if (r == 0) {
 		s->again_ms = s->wait_until = 0;
-		count(s, &s->counts.put);
 		log_debug("job=%s is shared: blobs=%zu", p->job, p->n);
 		return true;
 	}
@@ -553,7 +531,6 @@ do_parcel(struct shares *s, struct parcel *p)
 			p->job, p->namespace);
 	if (is_far(r) && ++p->tries < TRIES && !has_ended(s))
 		return false;
-	count(s, &s->counts.lost);
 	return true;
 }
 

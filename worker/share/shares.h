@@ -50,15 +50,6 @@ struct loans;
 /* What it can hand over of what it has shared. */
 struct loans *shares_loans(struct shares *s);
 
-/* What became of results, since the start. */
-struct shares_counts {
-	uint64_t made; /* and sealed */
-	uint64_t put;  /* of these, what is in the cache */
-	uint64_t lost; /* of these, what the coordinator was not given: a full queue, a fault */
-	uint64_t not_shared; /* no result, or one that may not be shared */
-};
-void shares_count(struct shares *s, struct shares_counts *ret);
-
 /* A job of that client's key begins whose results may be shared in this namespace. s and namespace
  * may be NULL: then, and without memory, NULL; the functions below do nothing with that. */
 struct shares_job *shares_begin(struct shares *s, const char *namespace, const char *client);
