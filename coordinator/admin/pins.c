@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "common/buf.h"
-#include "common/fs.h"
+#include "coordinator/admin/kept.h"
 
 #define FILE_MAX (1u << 17) /* more than PINS_MAX lines have */
 
@@ -71,8 +71,9 @@ pins_drop(struct pins *p, const struct digest *id)
 }
 
 static int
-take_line(char *line, struct pins *to)
+take_line(char *line, void *arg)
 {
+	struct pins *to = arg;
 	char *hex = strsep(&line, " ");
 	struct digest id;
 	int r;
@@ -87,17 +88,8 @@ take_line(char *line, struct pins *to)
 int
 pins_parse(const char *text, size_t n, struct pins *ret)
 {
-	_cleanup_(freep) char *copy = strndup(text, n);
-	char *rest = copy, *line;
-	int r = 0;
+	int r = kept_lines(text, n, take_line, ret);
 
-	if (!copy)
-		return -ENOMEM;
-	if (strlen(copy) != n)
-		return -EBADMSG;
-	while (r == 0 && (line = strsep(&rest, "\n")))
-		if (*line)
-			r = take_line(line, ret);
 	if (r < 0)
 		pins_done(ret);
 	return r;
@@ -106,21 +98,17 @@ pins_parse(const char *text, size_t n, struct pins *ret)
 int
 pins_load(const char *dir, struct pins *ret)
 {
-	_cleanup_(freep) char *path = path_join(dir, PINS_FILE);
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
-	int r = path ? fs_read_file(path, FILE_MAX, &b) : -ENOMEM;
+	int r = kept_read(dir, PINS_FILE, FILE_MAX, &b);
 
-	if (r == -ENOENT)
-		return 0;
-	return r < 0 ? r : pins_parse(b.n ? (const char *)b.p : "", b.n, ret);
+	return r <= 0 ? r : pins_parse((const char *)b.p, b.n, ret);
 }
 
 int
 pins_save(const char *dir, const struct pins *p)
 {
-	_cleanup_(freep) char *path = path_join(dir, PINS_FILE);
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
-	int r = path ? fs_mkdir_p(dir, 0700) : -ENOMEM;
+	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < p->n; i++) {
 		char hex[DIGEST_HEX_SIZE];
@@ -128,5 +116,5 @@ pins_save(const char *dir, const struct pins *p)
 		digest_hex(&p->v[i].id, hex);
 		r = buf_addf(&b, "%s %s\n", hex, p->v[i].text);
 	}
-	return r < 0 ? r : fs_replace(path, b.n ? b.p : (const uint8_t *)"", b.n, 0600, NULL);
+	return r < 0 ? r : kept_write(dir, PINS_FILE, &b);
 }

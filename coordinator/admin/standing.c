@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "common/buf.h"
-#include "common/fs.h"
+#include "coordinator/admin/kept.h"
 
 #define FILE_MAX (1u << 20) /* more than STANDING_MAX lines have */
 
@@ -34,8 +34,9 @@ key_ok(const char *curve)
 }
 
 static int
-take_line(char *line, struct standings *to)
+take_line(char *line, void *arg)
 {
+	struct standings *to = arg;
 	char *word = strsep(&line, " "), *name = strsep(&line, " "), *key = strsep(&line, " ");
 	enum standing is = streq(word, "drained")   ? STANDING_DRAINED
 			   : streq(word, "removed") ? STANDING_REMOVED
@@ -52,17 +53,8 @@ take_line(char *line, struct standings *to)
 int
 standings_parse(const char *text, size_t n, struct standings *ret)
 {
-	_cleanup_(freep) char *copy = strndup(text, n);
-	char *rest = copy, *line;
-	int r = 0;
+	int r = kept_lines(text, n, take_line, ret);
 
-	if (!copy)
-		return -ENOMEM;
-	if (strlen(copy) != n)
-		return -EBADMSG;
-	while (r == 0 && (line = strsep(&rest, "\n")))
-		if (*line)
-			r = take_line(line, ret);
 	if (r < 0)
 		standings_done(ret);
 	return r;
@@ -71,26 +63,22 @@ standings_parse(const char *text, size_t n, struct standings *ret)
 int
 standings_load(const char *dir, struct standings *ret)
 {
-	_cleanup_(freep) char *path = path_join(dir, STANDING_FILE);
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
-	int r = path ? fs_read_file(path, FILE_MAX, &b) : -ENOMEM;
+	int r = kept_read(dir, STANDING_FILE, FILE_MAX, &b);
 
-	if (r == -ENOENT)
-		return 0;
-	return r < 0 ? r : standings_parse(b.n ? (const char *)b.p : "", b.n, ret);
+	return r <= 0 ? r : standings_parse((const char *)b.p, b.n, ret);
 }
 
 int
 standings_save(const char *dir, const struct standings *s)
 {
-	_cleanup_(freep) char *path = path_join(dir, STANDING_FILE);
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
-	int r = path ? fs_mkdir_p(dir, 0700) : -ENOMEM;
+	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < s->n; i++)
 		r = buf_addf(&b, "%s %s %s\n", standing_name(s->v[i].is), s->v[i].name,
 			*s->v[i].curve ? s->v[i].curve : "-");
-	return r < 0 ? r : fs_replace(path, b.n ? b.p : (const uint8_t *)"", b.n, 0600, NULL);
+	return r < 0 ? r : kept_write(dir, STANDING_FILE, &b);
 }
 
 enum standing

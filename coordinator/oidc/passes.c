@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 #include "common/buf.h"
-#include "common/fs.h"
+#include "coordinator/admin/kept.h"
 
 #define HEAD "dray-passes "
 #define PASSES_FORMAT "1"
@@ -270,16 +270,10 @@ int
 passes_load(const char *dir, struct passes *ret)
 {
 	_cleanup_(buf_done) struct buf text = BUF_INIT;
-	_cleanup_(freep) char *path = path_join(dir, PASSES_FILE);
-	int r;
+	int r = kept_read(dir, PASSES_FILE, FILE_MAX, &text);
 
 	*ret = (struct passes)PASSES_INIT;
-	if (!path)
-		return -ENOMEM;
-	r = fs_read_file(path, FILE_MAX, &text);
-	if (r < 0)
-		return r == -ENOENT ? 0 : r;
-	return passes_parse(text.n ? (const char *)text.p : "", text.n, ret);
+	return r <= 0 ? r : passes_parse((const char *)text.p, text.n, ret);
 }
 
 static int
@@ -301,8 +295,7 @@ int
 passes_save(const char *dir, const struct passes *p)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
-	_cleanup_(freep) char *path = path_join(dir, PASSES_FILE);
-	int r = path ? buf_adds(&b, HEAD PASSES_FORMAT "\n") : -ENOMEM;
+	int r = buf_adds(&b, HEAD PASSES_FORMAT "\n");
 
 	for (size_t i = 0; r == 0 && i < p->n; i++)
 		r = put_line(&b, &p->v[i]);
@@ -312,7 +305,7 @@ passes_save(const char *dir, const struct passes *p)
 		digest_hex(&p->spent[i].token, hex);
 		r = buf_addf(&b, SPENT "%s %" PRIu64 "\n", hex, p->spent[i].until_s);
 	}
-	return r < 0 ? r : fs_replace(path, b.p, b.n, 0600, NULL);
+	return r < 0 ? r : kept_write(dir, PASSES_FILE, &b);
 }
 
 /* ---- what follows of them */

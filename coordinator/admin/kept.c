@@ -1,0 +1,50 @@
+/* Invariant: a file is the old one or the new one, whole. */
+#include "config.h"
+
+#include "coordinator/admin/kept.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "common/fs.h"
+
+int
+kept_lines(const char *text, size_t n, kept_line_fn take, void *to)
+{
+	_cleanup_(freep) char *copy = strndup(text, n);
+	char *rest = copy, *line;
+	int r = 0;
+
+	if (!copy)
+		return -ENOMEM;
+	if (strlen(copy) != n)
+		return -EBADMSG;
+	while (r == 0 && (line = strsep(&rest, "\n")))
+		if (*line)
+			r = take(line, to);
+	return r;
+}
+
+int
+kept_read(const char *dir, const char *file, size_t max, struct buf *ret)
+{
+	_cleanup_(freep) char *path = path_join(dir, file);
+	int r = path ? fs_read_file(path, max, ret) : -ENOMEM;
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	r = buf_reserve(ret, 1); /* an empty one has a text, too */
+	if (r < 0)
+		return r;
+	ret->p[ret->n] = '\0';
+	return 1;
+}
+
+int
+kept_write(const char *dir, const char *file, const struct buf *b)
+{
+	_cleanup_(freep) char *path = path_join(dir, file);
+	int r = path ? fs_mkdir_p(dir, 0700) : -ENOMEM;
+
+	return r < 0 ? r : fs_replace(path, b->n ? b->p : (const uint8_t *)"", b->n, 0600, NULL);
+}
