@@ -22,7 +22,7 @@
 
 #include "store/tier/tier.h"
 #include "common/clock.h"
-#include "common/log.h"
+#include "common/log/log.h"
 #include "proto/chunk.h"
 #include "proto/socket.h"
 

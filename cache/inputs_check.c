@@ -16,7 +16,7 @@
 #include "cache/rlib.h"
 #include "common/fs.h"
 #include "memo/git_index.h"
-#include "common/why.h"
+#include "common/text/why.h"
 
 /* By which places a result may be tied, as inputs of the kind INPUT_OUT_DIR name them. */
 static const struct tie {

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 
 #include "cache/inputs_priv.h"
-#include "common/why.h"
+#include "common/text/why.h"
 
 struct recorder {
 	const struct inputs_from *in;

@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 #include "cache/key.h"
-#include "common/why.h"
+#include "common/text/why.h"
 #include "proto/shared.pb-c.h"
 #include "proto/unpack.h"
 

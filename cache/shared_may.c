@@ -13,7 +13,7 @@
 #include "cache/attributes.h"
 #include "cache/variables.h"
 #include "common/fs.h"
-#include "common/why.h"
+#include "common/text/why.h"
 
 #define FOUND_MAX (64u << 10) /* paths by which a program was found */
 #define WORD_MAX 256

@@ -14,7 +14,7 @@
 
 #include "cache/inputs_priv.h"
 #include "common/fs.h"
-#include "common/session.h"
+#include "common/process/session.h"
 #include "machine/cpus.h"
 
 #define CPUINFO_MAX (4u << 20)

@@ -21,7 +21,7 @@ const char *variables_get(char *const *envp, const char *name);
  *   cpu      no variables, but what kind of processor it is (/proc/cpuinfo), and how many there are
  *   limits   no variables, but the limits of this process (getrlimit)
  *
- * In "all", MAKEFLAGS counts without what is of a jobserver (common/session.h).
+ * In "all", MAKEFLAGS counts without what is of a jobserver (common/process/session.h).
  *
  * 0; -ENOENT: there is no such group; -ENOMEM. */
 int variables_digest(const char *kind, char *const *envp, struct digest *ret);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "common/fs.h"
-#include "common/why.h"
+#include "common/text/why.h"
 #include "coordinator/oidc_priv.h"
 
 #define MS_PER_S 1000

@@ -11,7 +11,7 @@
 #include <sys/signalfd.h>
 
 #include "common/clock.h"
-#include "common/why.h"
+#include "common/text/why.h"
 #include "coordinator/cache/desk.h"
 #include "coordinator/oidc/passes.h"
 #include "coordinator/server.h"

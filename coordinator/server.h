@@ -2,7 +2,7 @@
 #ifndef DRAY_COORDINATOR_SERVER_H
 #define DRAY_COORDINATOR_SERVER_H
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 
 struct server;
 struct notify;

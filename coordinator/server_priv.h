@@ -11,11 +11,11 @@
 #include <sys/queue.h>
 #include <sys/stat.h>
 
-#include "common/conf.h"
-#include "common/daemon.h"
+#include "common/conf/conf.h"
+#include "common/process/daemon.h"
 #include "keys/identity.h"
-#include "common/log.h"
-#include "common/notify.h"
+#include "common/log/log.h"
+#include "common/process/notify.h"
 #include "common/text/clean.h"
 #include "coordinator/admin/audit.h"
 #include "coordinator/admin/events.h"

@@ -8,7 +8,7 @@
 
 #include "common/clock.h"
 #include "common/fs.h"
-#include "common/why.h"
+#include "common/text/why.h"
 #include "coordinator/cache/desk.h"
 #include "coordinator/page/page.h"
 #include "coordinator/server_priv.h"

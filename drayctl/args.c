@@ -5,7 +5,7 @@
 #include <getopt.h>
 #include <stdio.h>
 
-#include "common/log.h"
+#include "common/log/log.h"
 #include "drayctl/ctl.h"
 
 static const struct ctl_command *const commands[] = { &ctl_status, &ctl_workers, &ctl_jobs,

@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "common/clock.h"
-#include "common/show.h"
+#include "common/text/show.h"
 #include "common/text/when.h"
 #include "drayctl/ctl.h"
 #include "drayctl/grid.h"

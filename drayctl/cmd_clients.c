@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#include "common/show.h"
+#include "common/text/show.h"
 #include "drayctl/ctl.h"
 #include "drayctl/grid.h"
 #include "drayctl/words.h"

@@ -8,7 +8,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "common/show.h"
+#include "common/text/show.h"
 #include "drayctl/ctl.h"
 #include "drayctl/event_line.h"
 

@@ -3,8 +3,8 @@
 
 #include <stdio.h>
 
-#include "common/coordinators.h"
-#include "common/show.h"
+#include "common/conf/coordinators.h"
+#include "common/text/show.h"
 #include "drayctl/ctl.h"
 
 #define MS_US 1000

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "common/show.h"
+#include "common/text/show.h"
 #include "drayctl/ctl.h"
 #include "drayctl/grid.h"
 #include "keys/join_word.h"

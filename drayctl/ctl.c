@@ -9,8 +9,8 @@
 #include <stdio.h>
 
 #include "common/digest.h"
-#include "common/joblog.h"
-#include "common/show.h"
+#include "common/log/joblog.h"
+#include "common/text/show.h"
 #include "drayctl/grid.h"
 
 #define TEXT_MAX 1024

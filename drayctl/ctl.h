@@ -6,7 +6,7 @@
 #include <jansson.h>
 
 #include "common/buf.h"
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "drayctl/link.h"
 #include "keys/identity.h"
 

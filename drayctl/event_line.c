@@ -2,7 +2,7 @@
 
 #include "drayctl/event_line.h"
 
-#include "common/show.h"
+#include "common/text/show.h"
 
 #define MS_US 1000
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 
-#include "common/show.h"
+#include "common/text/show.h"
 
 #define GAP 2
 #define CUT "~" /* behind what was cut: one column in any terminal */

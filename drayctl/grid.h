@@ -1,6 +1,6 @@
 /* A table for people: columns as wide as what is in them, and where that is wider than the
  * terminal, those that may be cut are cut. What is put into it is made safe for a terminal
- * (common/show.h). */
+ * (common/text/show.h). */
 #ifndef DRAY_DRAYCTL_GRID_H
 #define DRAY_DRAYCTL_GRID_H
 

@@ -3,7 +3,7 @@
 #ifndef DRAY_DRAYCTL_LINK_H
 #define DRAY_DRAYCTL_LINK_H
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "proto/wire.h"
 
 #define LINK_WELCOME_MS 5000

@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 #include "common/clock.h"
-#include "common/why.h"
+#include "common/text/why.h"
 #include "proto/socket.h"
 #include "proto/wire.h"
 

@@ -15,9 +15,9 @@
 #include <unistd.h>
 
 #include "common/fs.h"
-#include "common/joblog.h"
-#include "common/log.h"
-#include "common/show.h"
+#include "common/log/joblog.h"
+#include "common/log/log.h"
+#include "common/text/show.h"
 #include "join/ask.h"
 #include "join/settle.h"
 

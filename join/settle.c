@@ -7,13 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "common/conf_edit.h"
-#include "common/coordinators.h"
+#include "common/conf/edit.h"
+#include "common/conf/coordinators.h"
 #include "common/fs.h"
-#include "common/why.h"
+#include "common/text/why.h"
 #include "keys/join_word.h"
 
-#define FILE_MAX (1u << 20) /* as common/conf.c reads it */
+#define FILE_MAX (1u << 20) /* as common/conf/conf.c reads it */
 #define TRIES 4
 #define MODE_MASK 0777
 #define SHORT_SIZE 5 /* of a fingerprint, with NUL */

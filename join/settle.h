@@ -4,7 +4,7 @@
 #ifndef DRAY_JOIN_SETTLE_H
 #define DRAY_JOIN_SETTLE_H
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "keys/identity.h"
 
 /* Which of the programs of a machine it is. */

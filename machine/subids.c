@@ -8,7 +8,7 @@
 
 #include "common/fs.h"
 #include "common/users.h"
-#include "common/why.h"
+#include "common/text/why.h"
 
 #define LINE_BYTES 512
 

@@ -32,7 +32,7 @@
 #include "common/clock.h"
 #include "common/fs.h"
 #include "memo/lmdb_file.h"
-#include "common/log.h"
+#include "common/log/log.h"
 
 #define MAX_READERS 4096 /* more than there are processes at -j200, many times over */
 #define LOCK_WAIT_MS 250

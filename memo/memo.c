@@ -24,8 +24,8 @@
 
 #include "common/clock.h"
 #include "common/fs.h"
-#include "common/log.h"
-#include "common/proc.h"
+#include "common/log/log.h"
+#include "common/process/proc.h"
 #include "memo/image.h"
 #include "memo/lmdb_file.h"
 #include "memo/memo.h"

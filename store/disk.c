@@ -4,7 +4,7 @@
 #include <errno.h>
 
 #include "store/disk_priv.h"
-#include "common/log.h"
+#include "common/log/log.h"
 
 static void
 close_disk(struct store *s)

@@ -8,7 +8,7 @@
 
 #include "store/disk_priv.h"
 #include "common/clock.h"
-#include "common/log.h"
+#include "common/log/log.h"
 
 #define EVICT_BATCH 32
 /* What a full disk evicts at once: room for a few ordinary blobs, without a long pause. */

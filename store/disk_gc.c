@@ -5,7 +5,7 @@
 
 #include "store/disk_priv.h"
 #include "common/fs.h"
-#include "common/left.h"
+#include "common/outdir/left.h"
 
 #define STEP 32 /* sub-directories; divides their number */
 #define FORGET_BATCH 32

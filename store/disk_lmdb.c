@@ -16,7 +16,7 @@
 
 #include "store/disk_priv.h"
 #include "common/fs.h"
-#include "common/log.h"
+#include "common/log/log.h"
 #include "memo/lmdb_file.h"
 #include "memo/memo.h"
 

@@ -14,7 +14,7 @@
 #include "store/disk_priv.h"
 #include "common/clock.h"
 #include "common/fs.h"
-#include "common/proc.h"
+#include "common/process/proc.h"
 #include "common/tick.h"
 
 #define HELD_NAP_MS 10

@@ -11,7 +11,7 @@
 
 #include "store/disk_priv.h"
 #include "common/fs.h"
-#include "common/left.h"
+#include "common/outdir/left.h"
 
 /* Room for "/entries/ab/" and a digest, or "/tmp/" and a temporary name. */
 #define BELOW_MAX (LEFT_NAME_SIZE + 32)

@@ -11,7 +11,7 @@
 
 #include "store/disk_priv.h"
 #include "common/fs.h"
-#include "common/log.h"
+#include "common/log/log.h"
 
 /* Sets the atime, for when the index is made anew; also the mtime when asked to: a blob's inode is
  * also an input of a job, or a checkout's file, whose mtime must stay. 0, or -errno. */

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "common/fs.h"
-#include "common/log.h"
+#include "common/log/log.h"
 #include "store/disk_priv.h"
 
 #define SUMS_MAGIC 0x316d7573u /* changes with the layout */

@@ -10,7 +10,7 @@
 #include <time.h>
 
 #include "store/disk_priv.h"
-#include "common/left.h"
+#include "common/outdir/left.h"
 
 #define MAX_DEFAULT (UINT64_C(20) << 30)
 #define SCAN_EVERY_S (24 * 3600)

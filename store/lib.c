@@ -5,7 +5,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 
-#include "common/why.h"
+#include "common/text/why.h"
 
 int
 lib_load(const char *const *files, const struct lib_function *functions, size_t n, char **ret_why)

@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-#include "common/why.h"
+#include "common/text/why.h"
 #include "store/http/http.h"
 #include "store/redis/redis.h"
 #include "store/shared_dir.h"

@@ -13,7 +13,7 @@
 
 #include "common/clock.h"
 #include "common/fs.h"
-#include "common/left.h"
+#include "common/outdir/left.h"
 #include "common/share.h"
 #include "store/crew.h"
 #include "store/disk_priv.h"

@@ -13,7 +13,7 @@
 
 #include "common/buf.h"
 #include "common/fs.h"
-#include "common/why.h"
+#include "common/text/why.h"
 #include "store/url.h"
 
 #define NUMBER_MAX 1000000000u

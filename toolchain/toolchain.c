@@ -13,10 +13,10 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "common/environ.h"
+#include "common/process/environ.h"
 #include "common/fs.h"
-#include "common/log.h"
-#include "common/spawn.h"
+#include "common/log/log.h"
+#include "common/process/spawn.h"
 #include "toolchain/toolchain_priv.h"
 
 #define VERSION_TEXT_MAX 4096

@@ -14,10 +14,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/environ.h"
+#include "common/process/environ.h"
 #include "common/fs.h"
-#include "common/log.h"
-#include "common/spawn.h"
+#include "common/log/log.h"
+#include "common/process/spawn.h"
 #include "toolchain/toolchain_priv.h"
 
 /* The stat of a file that an answer depends on; all zero when it is not there. */

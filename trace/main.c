@@ -15,8 +15,8 @@
 #include <stdio.h>
 #include <sys/prctl.h>
 
-#include "common/child.h"
-#include "common/daemon.h"
+#include "common/process/child.h"
+#include "common/process/daemon.h"
 #include "trace/tracer.h"
 
 #define STATUS_USAGE 2

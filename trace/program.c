@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "common/fs.h"
-#include "common/session.h"
+#include "common/process/session.h"
 #include "trace/drivers.h"
 
 #define HEAD 4096

@@ -1,7 +1,7 @@
 /* What is watched of a build script beyond what is of a compile: whether it, or a program of its
  * tree, asked for the time or for random numbers; what it left outside of its own directories; and
- * which of the variables that shells differ by (common/session.h) are named in a text that its
- * programs read. */
+ * which of the variables that shells differ by (common/process/session.h) are named in a text that
+ * its programs read. */
 #ifndef DRAY_TRACE_SCRIPT_H
 #define DRAY_TRACE_SCRIPT_H
 

@@ -1,5 +1,5 @@
 /* Texts that programs of a compile read. Such a program depends on all variables but those by which
- * shells differ (common/session.h); on one of these, where a text names it. */
+ * shells differ (common/process/session.h); on one of these, where a text names it. */
 #ifndef DRAY_TRACE_TEXTS_H
 #define DRAY_TRACE_TEXTS_H
 

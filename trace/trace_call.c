@@ -23,7 +23,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "common/procfs.h"
+#include "common/process/procfs.h"
 #include "trace/call_rows.h"
 #include "trace/paths.h"
 

@@ -15,10 +15,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "common/child.h"
+#include "common/process/child.h"
 #include "common/clock.h"
 #include "common/fs.h"
-#include "common/procfs.h"
+#include "common/process/procfs.h"
 #include "trace/asked.h"
 #include "trace/attach.h"
 #include "trace/filter.h"

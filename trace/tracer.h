@@ -9,7 +9,7 @@
 #include <poll.h>
 
 #include "common/buf.h"
-#include "common/spawn.h"
+#include "common/process/spawn.h"
 
 #define TRACER_FDS 2
 

@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 #include "common/clock.h"
-#include "common/log.h"
+#include "common/log/log.h"
 #include "common/table.h"
 #include "proto/socket.h"
 #include "proto/wire.h"

@@ -5,7 +5,7 @@
 #ifndef DRAY_WORKER_LINK_UP_H
 #define DRAY_WORKER_LINK_UP_H
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "keys/identity.h"
 #include "common/strv.h"
 #include "proto/wire.h"

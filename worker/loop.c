@@ -10,7 +10,7 @@
 #include <sys/signalfd.h>
 
 #include "common/clock.h"
-#include "common/daemon.h"
+#include "common/process/daemon.h"
 #include "worker/service_priv.h"
 
 #define FIXED_ITEMS 4

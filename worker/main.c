@@ -4,9 +4,9 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "common/daemon.h"
-#include "common/log.h"
-#include "common/notify.h"
+#include "common/process/daemon.h"
+#include "common/log/log.h"
+#include "common/process/notify.h"
 #include "join/join.h"
 #include "worker/service.h"
 

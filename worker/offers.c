@@ -13,7 +13,7 @@
 
 #include "toolchain/cpu.h"
 #include "common/fs.h"
-#include "common/log.h"
+#include "common/log/log.h"
 
 struct offer_search {
 	const struct trial_conf *c;

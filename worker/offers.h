@@ -4,7 +4,7 @@
 #define DRAY_WORKER_OFFERS_H
 
 #include "common/buf.h"
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "toolchain/toolchain.h"
 #include "worker/sandbox/sysroot.h"
 #include "worker/trial.h"

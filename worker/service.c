@@ -15,7 +15,7 @@
 
 #include "common/clock.h"
 #include "common/fs.h"
-#include "common/why.h"
+#include "common/text/why.h"
 #include "machine/new_proc.h"
 #include "trace/filter.h"
 #include "worker/sandbox/launch.h"

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 
 struct service;
 struct notify;

@@ -4,10 +4,10 @@
 #ifndef DRAY_WORKER_SERVICE_PRIV_H
 #define DRAY_WORKER_SERVICE_PRIV_H
 
-#include "common/coordinators.h"
-#include "common/daemon.h"
-#include "common/log.h"
-#include "common/notify.h"
+#include "common/conf/coordinators.h"
+#include "common/process/daemon.h"
+#include "common/log/log.h"
+#include "common/process/notify.h"
 #include "common/table.h"
 #include "proto/admit.h"
 #include "proto/door.h"

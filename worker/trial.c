@@ -11,8 +11,8 @@
 
 #include "common/clock.h"
 #include "common/fs.h"
-#include "common/log.h"
-#include "common/why.h"
+#include "common/log/log.h"
+#include "common/text/why.h"
 #include "worker/sandbox/launch.h"
 #include "worker/sandbox/limits.h"
 #include "worker/sandbox/stage.h"

@@ -4,7 +4,7 @@
 #define DRAY_WORKER_TRIAL_H
 
 #include "common/buf.h"
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "worker/sandbox/cgroup.h"
 #include "worker/sandbox/job_user.h"
 #include "worker/sandbox/seccomp.h"

@@ -11,7 +11,7 @@
 
 #include "common/clock.h"
 #include "common/fs.h"
-#include "common/why.h"
+#include "common/text/why.h"
 #include "toolchain/cpu.h"
 #include "worker/service_priv.h"
 #include "worker/share/loans.h"

@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 
 #include "common/fs.h"
-#include "common/why.h"
+#include "common/text/why.h"
 #include "worker/push/assembly.h"
 
 #define DEPTH_MAX 16

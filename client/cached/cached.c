@@ -26,7 +26,7 @@
 #include "client/wrap/refused.h"
 #include "client/wrap/target_dir.h"
 #include "client/cached/together.h"
-#include "common/child.h"
+#include "common/process/child.h"
 #include "common/clock.h"
 #include "common/fs.h"
 #include "rustc/mapping.h"

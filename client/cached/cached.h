@@ -15,7 +15,7 @@
 
 #include "cache/key.h"
 #include "cache/result.h"
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "common/digest.h"
 #include "memo/memo.h"
 #include "common/strv.h"

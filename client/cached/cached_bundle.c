@@ -17,7 +17,7 @@
 #include "client/link/link.h"
 #include "client/wrap/ledger.h"
 #include "common/fs.h"
-#include "common/log.h"
+#include "common/log/log.h"
 
 /* Whether nothing of the link's inputs can have been taken out of an rlib. */
 static bool

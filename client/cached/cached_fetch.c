@@ -13,7 +13,7 @@
 #include "client/cached/cached_priv.h"
 #include "client/wrap/farm_state.h"
 #include "common/clock.h"
-#include "common/joblog.h"
+#include "common/log/joblog.h"
 
 /* Of what takes a compile longer, more is known when its results are there. */
 #define FIND_MIN_MS 100

@@ -17,7 +17,7 @@
 #include "client/wrap/ledger.h"
 #include "client/wrap/local_only.h"
 #include "client/wrap/rmeta.h"
-#include "common/child.h"
+#include "common/process/child.h"
 #include "common/clock.h"
 #include "common/fs.h"
 

@@ -8,7 +8,7 @@
 #include "client/cached/cached_priv.h"
 #include "client/far/ask.h"
 #include "client/far/refill.h"
-#include "common/why.h"
+#include "common/text/why.h"
 
 /* Whether a worker could share what it makes of it, as far as that can be told here. Of what is
  * linked a worker shares another part. */

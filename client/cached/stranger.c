@@ -13,7 +13,7 @@
 #include "client/link/link.h"
 #include "client/link/link_check.h"
 #include "common/fs.h"
-#include "common/why.h"
+#include "common/text/why.h"
 #include "rustc/artifact.h"
 #include "rustc/depinfo.h"
 #include "rustc/plain_text.h"

@@ -9,11 +9,11 @@
 #include <stdio.h>
 
 #include "client/cmd/cmd.h"
-#include "common/show.h"
+#include "common/text/show.h"
 #include "common/clock.h"
 #include "common/fs.h"
-#include "common/log.h"
-#include "common/spawn.h"
+#include "common/log/log.h"
+#include "common/process/spawn.h"
 
 #define STATUS_JSON_MAX (4u << 20)
 #define PROGRESS_AFTER_MS 1000

@@ -7,7 +7,7 @@
 #include "store/depot.h"
 #include "client/show/jobs.h"
 #include "common/buf.h"
-#include "common/conf.h"
+#include "common/conf/conf.h"
 
 struct cmd {
 	const char *name;

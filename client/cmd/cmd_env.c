@@ -8,7 +8,7 @@
 #include "client/cmd/cmd.h"
 #include "client/cached/cached.h"
 #include "common/fs.h"
-#include "common/spawn.h"
+#include "common/process/spawn.h"
 #include "rustc/mapping.h"
 #include "toolchain/toolchain.h"
 

@@ -9,7 +9,7 @@
 #include "client/cmd/cmd.h"
 #include "client/cmd/producers.h"
 #include "client/show/critical.h"
-#include "common/show.h"
+#include "common/text/show.h"
 #include "common/text/when.h"
 #include "client/show/tell.h"
 

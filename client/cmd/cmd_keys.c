@@ -12,8 +12,8 @@
 
 #include "client/cmd/cmd.h"
 #include "common/fs.h"
-#include "common/joblog.h"
-#include "common/spawn.h"
+#include "common/log/joblog.h"
+#include "common/process/spawn.h"
 #include "keys/trust.h"
 
 #define DAYS 30

@@ -3,7 +3,7 @@
 #include "config.h"
 
 #include "client/cmd/cmd.h"
-#include "common/spawn.h"
+#include "common/process/spawn.h"
 #include "common/strv.h"
 #include "join/join.h"
 

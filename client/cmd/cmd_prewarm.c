@@ -10,11 +10,11 @@
 #include <stdio.h>
 
 #include "client/cmd/cmd.h"
-#include "common/show.h"
+#include "common/text/show.h"
 #include "client/show/stats.h"
-#include "common/child.h"
+#include "common/process/child.h"
 #include "common/clock.h"
-#include "common/joblog.h"
+#include "common/log/joblog.h"
 
 struct prewarm {
 	uint64_t units, runs, us; /* uploaded, or on their way; what they took */

@@ -20,8 +20,8 @@
 #include "client/cmd/cmd.h"
 #include "client/wrap/local.h"
 #include "client/wrap/settings.h"
-#include "common/child.h"
-#include "common/spawn.h"
+#include "common/process/child.h"
+#include "common/process/spawn.h"
 
 #define STATUS_NOT_FOUND 127
 #define STATUS_NOT_RUN 126

@@ -9,11 +9,11 @@
 #include <stdio.h>
 
 #include "client/cmd/cmd.h"
-#include "common/show.h"
+#include "common/text/show.h"
 #include "client/show/stats.h"
 #include "common/clock.h"
 #include "common/fs.h"
-#include "common/joblog.h"
+#include "common/log/joblog.h"
 #include "common/text/when.h"
 
 #define ZERO_FILE "stats-since"

@@ -10,7 +10,7 @@
 
 #include "client/cmd/cmd.h"
 #include "client/far/refill.h"
-#include "common/show.h"
+#include "common/text/show.h"
 #include "client/wrap/local.h"
 #include "client/slots/memory.h"
 #include "common/clock.h"

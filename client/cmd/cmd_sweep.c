@@ -13,11 +13,11 @@
 #include "client/cmd/cmd.h"
 #include "client/cmd/target_use.h"
 #include "client/show/jobs.h"
-#include "common/show.h"
+#include "common/text/show.h"
 #include "client/wrap/target_dir.h"
 #include "common/clock.h"
 #include "common/fs.h"
-#include "common/joblog.h"
+#include "common/log/joblog.h"
 #include "common/text/when.h"
 
 #define OLDER_THAN "30d"

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "client/cmd/cmd.h"
-#include "common/log.h"
+#include "common/log/log.h"
 
 static const struct cmd *const commands[] = { &cmd_up, &cmd_run, &cmd_slot, &cmd_env, &cmd_login,
 	&cmd_keygen, &cmd_keys, &cmd_doctor, &cmd_status, &cmd_stats, &cmd_explain, &cmd_report,

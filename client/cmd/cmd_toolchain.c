@@ -9,7 +9,7 @@
 #include "client/cmd/cmd.h"
 #include "client/dispatch/push.h"
 #include "common/fs.h"
-#include "common/spawn.h"
+#include "common/process/spawn.h"
 
 #define SYSROOT_MAX 4096
 

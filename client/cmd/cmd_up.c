@@ -13,7 +13,7 @@
 #include "client/cmd/cmd.h"
 #include "client/cmd/embed.h"
 #include "client/wrap/farm_state.h"
-#include "common/child.h"
+#include "common/process/child.h"
 #include "common/clock.h"
 #include "common/fs.h"
 

@@ -19,11 +19,11 @@
 
 #include "client/cmd/embed.h"
 #include "client/slots/slots.h"
-#include "common/child.h"
+#include "common/process/child.h"
 #include "common/clock.h"
 #include "common/fs.h"
 #include "keys/identity.h"
-#include "common/spawn.h"
+#include "common/process/spawn.h"
 #include "common/strv.h"
 
 /* A worker hashes the toolchains that it finds: gigabytes, from a disk that may be slow. */

@@ -5,7 +5,7 @@
 
 #include <jansson.h>
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "common/strv.h"
 #include "keys/trust.h"
 

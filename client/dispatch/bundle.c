@@ -11,7 +11,7 @@
 #include "client/dispatch/unit_priv.h"
 #include "client/link/link_check.h"
 #include "common/fs.h"
-#include "common/why.h"
+#include "common/text/why.h"
 #include "proto/alias.h"
 
 struct bundle {

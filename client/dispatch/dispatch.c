@@ -27,8 +27,8 @@
 #include "client/dispatch/unit.h"
 #include "common/clock.h"
 #include "common/fs.h"
-#include "common/left.h"
-#include "common/log.h"
+#include "common/outdir/left.h"
+#include "common/log/log.h"
 #include "proto/socket.h"
 #include "proto/unit_digest.h"
 

@@ -5,7 +5,7 @@
 #include "client/dispatch/tether.h"
 #include "client/half/request.h"
 #include "client/wrap/ledger.h"
-#include "common/conf.h"
+#include "common/conf/conf.h"
 
 /* What the units of one process share. */
 struct dispatch_shared {

@@ -17,11 +17,11 @@
 #include "client/dispatch/push.h"
 #include "client/dispatch/refill.h"
 #include "client/far/trusted.h"
-#include "common/child.h"
-#include "common/conf.h"
-#include "common/environ.h"
+#include "common/process/child.h"
+#include "common/conf/conf.h"
+#include "common/process/environ.h"
 #include "common/fs.h"
-#include "common/log.h"
+#include "common/log/log.h"
 #include "join/join.h"
 
 #define STATUS_USAGE 2

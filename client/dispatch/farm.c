@@ -11,7 +11,7 @@
 
 #include "client/dispatch/farm_priv.h"
 #include "common/clock.h"
-#include "common/coordinators.h"
+#include "common/conf/coordinators.h"
 
 static int
 why(char **ret, const char *what, const char *detail)

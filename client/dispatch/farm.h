@@ -12,7 +12,7 @@
 #define DRAY_CLIENT_DISPATCH_FARM_H
 
 #include "client/dispatch/tether.h"
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "common/digest.h"
 #include "keys/identity.h"
 #include "proto/client.pb-c.h"
@@ -31,7 +31,7 @@ struct farm;
  */
 int farm_open(void *zctx, const struct conf *conf, struct farm **ret, char **ret_why);
 /* flush_ms: how long what was said last may take to leave. */
-/* The same of the i-th coordinator of the configuration (common/coordinators.h). */
+/* The same of the i-th coordinator of the configuration (common/conf/coordinators.h). */
 int farm_open_at(void *zctx, const struct conf *conf, size_t i, struct farm **ret, char **ret_why);
 bool farm_has_several(const struct conf *conf); /* coordinators */
 /* The first of several that answers, greeted already, within connect_ms for all of them. Those that

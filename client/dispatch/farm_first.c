@@ -7,8 +7,8 @@
 
 #include "client/dispatch/farm_priv.h"
 #include "client/wrap/farm_state.h"
-#include "common/coordinators.h"
-#include "common/why.h"
+#include "common/conf/coordinators.h"
+#include "common/text/why.h"
 
 static int
 all_of(const struct conf *conf, struct coordinators *ret, char **ret_why)

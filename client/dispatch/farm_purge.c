@@ -6,8 +6,8 @@
 #include <stdlib.h>
 
 #include "client/dispatch/farm.h"
-#include "common/coordinators.h"
-#include "common/why.h"
+#include "common/conf/coordinators.h"
+#include "common/text/why.h"
 #include "proto/socket.h"
 #include "proto/wire.h"
 

@@ -3,7 +3,7 @@
 #ifndef DRAY_CLIENT_DISPATCH_FARM_PURGE_H
 #define DRAY_CLIENT_DISPATCH_FARM_PURGE_H
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "keys/identity.h"
 
 /* The word by which dray has dray-dispatch do it (dispatch_main.c). */

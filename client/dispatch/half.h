@@ -3,7 +3,7 @@
 #ifndef DRAY_CLIENT_DISPATCH_HALF_H
 #define DRAY_CLIENT_DISPATCH_HALF_H
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 
 /* Serves the wrappers that connect to listener (client/half/request.h) until nobody has needed it
  * for a while, or SIGTERM. key: in hex, as the wrapper has it that started this process; where it

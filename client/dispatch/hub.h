@@ -12,8 +12,8 @@
 #ifndef DRAY_CLIENT_DISPATCH_HUB_H
 #define DRAY_CLIENT_DISPATCH_HUB_H
 
-#include "common/conf.h"
-#include "common/coordinators.h"
+#include "common/conf/conf.h"
+#include "common/conf/coordinators.h"
 #include "store/tier/tier.h"
 #include "keys/identity.h"
 #include "proto/socket.h"

@@ -8,7 +8,7 @@
 
 #include "client/dispatch/farm_priv.h"
 #include "client/dispatch/hub.h"
-#include "common/coordinators.h"
+#include "common/conf/coordinators.h"
 
 /* More than a connection can make while a thread sleeps. What is above that is forgotten: the last
  * events are what counts. */

@@ -17,8 +17,8 @@
 #include "client/dispatch/unit.h"
 #include "common/clock.h"
 #include "common/fs.h"
-#include "common/joblog.h"
-#include "common/show.h"
+#include "common/log/joblog.h"
+#include "common/text/show.h"
 #include "proto/socket.h"
 #include "toolchain/toolchain.h"
 

@@ -3,7 +3,7 @@
 #ifndef DRAY_CLIENT_DISPATCH_PUSH_H
 #define DRAY_CLIENT_DISPATCH_PUSH_H
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 
 /* The word by which dray has dray-dispatch do it (dispatch_main.c): COMPILER DRIVER TARGET ("": the
  * host), a number of workers ("0": all), and how it is said: "text" (what there is to say on

@@ -12,7 +12,7 @@
 #include "client/dispatch/remote_priv.h"
 #include "common/clock.h"
 #include "common/fs.h"
-#include "common/log.h"
+#include "common/log/log.h"
 
 #define V(name) DRAY__VERDICT__VERDICT_##name
 #define RUSTC_FAILED 1 /* its exit status after errors; a crash has another */

@@ -14,7 +14,7 @@
 #include "client/wrap/target_dir.h"
 #include "client/dispatch/unit_priv.h"
 #include "common/fs.h"
-#include "common/why.h"
+#include "common/text/why.h"
 #include "rustc/release.h"
 
 void

@@ -8,7 +8,7 @@
 
 #include "rustc/call.h"
 #include "rustc/mapping.h"
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "memo/memo.h"
 #include "proto/alias.h"
 #include "proto/job.pb-c.h"

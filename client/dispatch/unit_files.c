@@ -8,7 +8,7 @@
 
 #include "client/dispatch/unit_priv.h"
 #include "common/fs.h"
-#include "common/why.h"
+#include "common/text/why.h"
 
 /* An open-addressed table, by the first bytes of the digest, which are as good as random. */
 struct blob_table {

@@ -6,7 +6,7 @@
 #include "client/dispatch/unit_priv.h"
 #include "client/link/linker.h"
 #include "common/fs.h"
-#include "common/why.h"
+#include "common/text/why.h"
 
 /* Fills u->inputs with the absolute paths of files that options name. */
 int

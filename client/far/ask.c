@@ -9,9 +9,9 @@
 #include <stdio.h>
 
 #include "client/half/meet.h"
-#include "common/child.h"
+#include "common/process/child.h"
 #include "common/clock.h"
-#include "common/spawn.h"
+#include "common/process/spawn.h"
 #include "store/chain/list.h"
 
 #define GRACE_MS 50 /* for an answer that was sent in the last instant */

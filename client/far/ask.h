@@ -6,7 +6,7 @@
 
 #include "client/far/messages.h"
 #include "common/buf.h"
-#include "common/conf.h"
+#include "common/conf/conf.h"
 
 struct far_ask;
 

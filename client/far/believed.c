@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 #include "client/far/trusted.h"
-#include "common/why.h"
+#include "common/text/why.h"
 
 struct state {
 	struct believed_now now; /* first: it is what is given out */

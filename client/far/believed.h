@@ -4,7 +4,7 @@
 #ifndef DRAY_CLIENT_FAR_BELIEVED_H
 #define DRAY_CLIENT_FAR_BELIEVED_H
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "keys/trust.h"
 #include "proto/serve.pb-c.h"
 

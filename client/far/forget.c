@@ -9,8 +9,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "common/log.h"
-#include "common/spawn.h"
+#include "common/log/log.h"
+#include "common/process/spawn.h"
 #include "common/thread.h"
 
 #define STACK_BYTES (256u << 10)

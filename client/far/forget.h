@@ -4,7 +4,7 @@
 #ifndef DRAY_CLIENT_FAR_FORGET_H
 #define DRAY_CLIENT_FAR_FORGET_H
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "common/strv.h"
 
 #define FORGET_MAX                                                                     \

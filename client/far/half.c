@@ -5,7 +5,7 @@
 
 #include "client/far/half_priv.h"
 #include "common/fs.h"
-#include "common/why.h"
+#include "common/text/why.h"
 
 int
 far_half_open(const struct conf *conf, struct memo_stay *memo, const struct far_farm *farm,

@@ -2,7 +2,7 @@
 #ifndef DRAY_CLIENT_FAR_KEEP_H
 #define DRAY_CLIENT_FAR_KEEP_H
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "memo/stay.h"
 #include "store/depot.h"
 

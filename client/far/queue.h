@@ -15,7 +15,7 @@
 #ifndef DRAY_CLIENT_FAR_QUEUE_H
 #define DRAY_CLIENT_FAR_QUEUE_H
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "common/digest.h"
 #include "common/strv.h"
 

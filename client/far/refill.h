@@ -16,7 +16,7 @@
 #include <sys/types.h>
 
 #include "client/far/queue.h"
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "common/digest.h"
 #include "common/strv.h"
 

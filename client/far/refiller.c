@@ -24,8 +24,8 @@
 #include "client/slots/slots.h"
 #include "common/clock.h"
 #include "common/fs.h"
-#include "common/joblog.h"
-#include "common/spawn.h"
+#include "common/log/joblog.h"
+#include "common/process/spawn.h"
 #include "common/thread.h"
 #include "rustc/call.h"
 

@@ -2,7 +2,7 @@
 #ifndef DRAY_CLIENT_FAR_SERVE_H
 #define DRAY_CLIENT_FAR_SERVE_H
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "memo/stay.h"
 #include "proto/serve.pb-c.h"
 

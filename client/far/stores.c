@@ -19,7 +19,7 @@ struct stores {
 	struct clerk *clerk;	     /* has the chain of them */
 	const struct far_farm *farm; /* NULL: there is none */
 	bool writes;		     /* remote_mode says so */
-	bool farm_writes;	     /* and not only below a prefix of its own (common/ci.h) */
+	bool farm_writes;	     /* and not only below a prefix of its own (common/conf/ci.h) */
 	bool written;		     /* one of the list is */
 	bool several;
 	pthread_mutex_t lock; /* of all below */

@@ -5,7 +5,7 @@
 #include <sys/queue.h>
 
 #include "client/far/farm.h"
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "store/chain/clerk.h"
 
 struct stores;

@@ -8,7 +8,7 @@
 #include <time.h>
 
 #include "common/fs.h"
-#include "common/why.h"
+#include "common/text/why.h"
 
 #define WAIT_MS 2000
 

@@ -18,11 +18,11 @@
 
 #include "client/half/meet.h"
 #include "client/half/request.h"
-#include "common/child.h"
+#include "common/process/child.h"
 #include "common/clock.h"
-#include "common/environ.h"
+#include "common/process/environ.h"
 #include "common/fs.h"
-#include "common/log.h"
+#include "common/log/log.h"
 #include "common/strv.h"
 
 #define DEATH_MS 5000

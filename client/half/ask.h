@@ -4,7 +4,7 @@
 
 #include "client/half/request.h"
 #include "client/wrap/ledger.h"
-#include "common/conf.h"
+#include "common/conf/conf.h"
 
 struct half_ask {
 	struct conf *conf;

@@ -12,11 +12,11 @@
 #include <unistd.h>
 
 #include "client/half/request.h"
-#include "common/coordinators.h"
-#include "common/environ.h"
+#include "common/conf/coordinators.h"
+#include "common/process/environ.h"
 #include "common/fs.h"
-#include "common/proc.h"
-#include "common/procfs.h"
+#include "common/process/proc.h"
+#include "common/process/procfs.h"
 #include "common/strv.h"
 
 #define STATUS_MAX (1u << 20) /* of 65536 groups, and the rest */

@@ -7,7 +7,7 @@
 #ifndef DRAY_CLIENT_HALF_KEY_H
 #define DRAY_CLIENT_HALF_KEY_H
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "common/digest.h"
 
 /* program: the path of dray-dispatch. 0; -ENOTSUP: this process cannot be told from others

@@ -17,10 +17,10 @@
 
 #include "client/half/key.h"
 #include "client/half/place.h"
-#include "common/child.h"
+#include "common/process/child.h"
 #include "common/clock.h"
 #include "common/fs.h"
-#include "common/proc.h"
+#include "common/process/proc.h"
 #include "common/strv.h"
 
 #define FD_LISTEN 3

@@ -6,7 +6,7 @@
 #include <sys/types.h>
 
 #include "client/half/request.h"
-#include "common/conf.h"
+#include "common/conf/conf.h"
 
 struct half_meet {
 	const struct conf *conf;

@@ -15,7 +15,7 @@
 #include <time.h>
 
 #include "common/fs.h"
-#include "common/proc.h"
+#include "common/process/proc.h"
 
 #define BACKLOG 256
 #define NAME_DIGITS 32

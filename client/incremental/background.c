@@ -20,7 +20,7 @@
 #include "client/slots/memory.h"
 #include "common/clock.h"
 #include "common/fs.h"
-#include "common/proc.h"
+#include "common/process/proc.h"
 
 #define PARENT_WAIT_MS 3600000
 #define LOOK_MS 2000 /* at those that one waits for: whether they are stopped */

@@ -2,7 +2,7 @@
 #ifndef DRAY_CLIENT_INCREMENTAL_BACKGROUND_H
 #define DRAY_CLIENT_INCREMENTAL_BACKGROUND_H
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "rustc/call.h"
 
 /* At most so many wait, one after another; then no more are begun. */

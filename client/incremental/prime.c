@@ -15,8 +15,8 @@
 #include "client/incremental/incremental.h"
 #include "client/incremental/seed.h"
 #include "common/fs.h"
-#include "common/left.h"
-#include "common/spawn.h"
+#include "common/outdir/left.h"
+#include "common/process/spawn.h"
 
 #define VIEW_MAX 20000
 #define STATE ".dray-state"

@@ -3,7 +3,7 @@
 #ifndef DRAY_CLIENT_INCREMENTAL_PRIME_H
 #define DRAY_CLIENT_INCREMENTAL_PRIME_H
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "rustc/call.h"
 
 /* call: with -C incremental. Compiles in the background (background.h), where no seed of the unit

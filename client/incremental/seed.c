@@ -21,7 +21,7 @@
 #include "client/incremental/sums.h"
 #include "common/digest.h"
 #include "common/fs.h"
-#include "common/left.h"
+#include "common/outdir/left.h"
 
 #define SUMS "sums"
 #define CHUNK (256 * 1024)

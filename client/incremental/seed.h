@@ -10,7 +10,7 @@
 #ifndef DRAY_CLIENT_INCREMENTAL_SEED_H
 #define DRAY_CLIENT_INCREMENTAL_SEED_H
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "rustc/call.h"
 
 #define SEEDS_BYTES (UINT64_C(2) << 30) /* of all; the least lately used go first */

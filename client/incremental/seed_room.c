@@ -12,7 +12,7 @@
 #include "client/incremental/seed_priv.h"
 #include "common/digest.h"
 #include "common/fs.h"
-#include "common/left.h"
+#include "common/outdir/left.h"
 
 #define SEEDS "seeds"
 

@@ -19,7 +19,7 @@
 #include "client/link/link_check.h"
 #include "client/link/linker.h"
 #include "client/wrap/local.h"
-#include "common/child.h"
+#include "common/process/child.h"
 #include "common/clock.h"
 #include "common/fs.h"
 #include "rustc/linker_lint.h"

@@ -7,7 +7,7 @@
 #include "client/wrap/ledger.h"
 #include "client/slots/slots.h"
 #include "memo/memo.h"
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "common/strv.h"
 
 /* One staging/link-N. */

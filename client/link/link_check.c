@@ -12,7 +12,7 @@
 #include "client/link/link_check.h"
 #include "client/link/linker.h"
 #include "common/fs.h"
-#include "common/why.h"
+#include "common/text/why.h"
 
 #define RESPONSE_MAX (64u << 20)
 #define LIST_MAX (64u << 20)

@@ -14,8 +14,8 @@
 #include "client/link/linker.h"
 #include "client/wrap/local.h"
 #include "common/fs.h"
-#include "common/spawn.h"
-#include "common/why.h"
+#include "common/process/spawn.h"
+#include "common/text/why.h"
 #include "rustc/call.h"
 
 #define NOTE_MAX 4096

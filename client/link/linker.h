@@ -2,7 +2,7 @@
 #ifndef DRAY_CLIENT_LINK_LINKER_H
 #define DRAY_CLIENT_LINK_LINKER_H
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 
 struct linker_pick {
 	const char *name; /* for the job log: mold, lld, rustc, project */

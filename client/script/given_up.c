@@ -14,7 +14,7 @@
 #include "client/script/run_priv.h"
 #include "common/clock.h"
 #include "common/fs.h"
-#include "common/why.h"
+#include "common/text/why.h"
 
 #define LASTS_S (24 * 3600)
 #define PATHS_MAX 65536 /* bytes of paths; what is beyond is not looked at */

@@ -11,7 +11,7 @@
 
 #include "client/script/launcher.h"
 #include "common/fs.h"
-#include "common/spawn.h"
+#include "common/process/spawn.h"
 #include "store/depot.h"
 
 #define LAUNCHER_MAX (8u << 20)

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "memo/memo.h"
 #include "rustc/call.h"
 

@@ -18,8 +18,8 @@
 #include "client/wrap/target_dir.h"
 #include "common/clock.h"
 #include "common/fs.h"
-#include "common/layout.h"
-#include "common/why.h"
+#include "common/outdir/layout.h"
+#include "common/text/why.h"
 #include "toolchain/elf.h"
 
 #define TRIM_FILES 4096

@@ -8,11 +8,11 @@
 
 #include "client/script/run_priv.h"
 #include "common/clock.h"
-#include "common/joblog.h"
-#include "common/log.h"
-#include "common/proc.h"
-#include "common/spawn.h"
-#include "common/unit_id.h"
+#include "common/log/joblog.h"
+#include "common/log/log.h"
+#include "common/process/proc.h"
+#include "common/process/spawn.h"
+#include "common/log/unit_id.h"
 
 #define DEPS_MAX 1024
 

@@ -9,8 +9,8 @@
 #include "cache/marks.h"
 #include "cache/text.h"
 #include "common/fs.h"
-#include "common/layout.h"
-#include "common/session.h"
+#include "common/outdir/layout.h"
+#include "common/process/session.h"
 #include "rustc/mapping.h"
 
 int

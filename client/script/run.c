@@ -29,13 +29,13 @@
 #include "client/wrap/local.h"
 #include "client/wrap/mapped.h"
 #include "client/wrap/target_dir.h"
-#include "common/child.h"
+#include "common/process/child.h"
 #include "common/clock.h"
-#include "common/daemon.h"
+#include "common/process/daemon.h"
 #include "common/fs.h"
-#include "common/layout.h"
-#include "common/log.h"
-#include "common/why.h"
+#include "common/outdir/layout.h"
+#include "common/log/log.h"
+#include "common/text/why.h"
 
 #define STATUS_NOT_STARTED 127
 #define LEFT_TO_LAUNCHER 0 /* any status: without the byte it does not count */

@@ -16,8 +16,8 @@
 #include "client/script/place.h"
 #include "common/clock.h"
 #include "common/fs.h"
-#include "common/left.h"
-#include "common/why.h"
+#include "common/outdir/left.h"
+#include "common/text/why.h"
 
 #define FILES_MAX 100000
 #define TEXT_MAX (1u << 20) /* of a text with marks in it */

@@ -7,7 +7,7 @@
 
 #include "client/show/builds.h"
 #include "common/fs.h"
-#include "common/layout.h"
+#include "common/outdir/layout.h"
 
 /* A build script may run this long, and nothing is logged meanwhile. Process ids come again later.
  */

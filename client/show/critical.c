@@ -9,7 +9,7 @@
 
 #include "client/show/critical.h"
 #include "client/show/lanes.h"
-#include "common/unit_id.h"
+#include "common/log/unit_id.h"
 
 /* cargo starts what is ready in less, where there is a slot. */
 #define READY_US 20000

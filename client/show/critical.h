@@ -13,7 +13,8 @@
 
 /* A unit, as far as it matters. Text is never NULL. Times are of one clock, from_us <= to_us. */
 struct critical_unit {
-	const char *stem; /* common/unit_id.h; "": not known, nothing can be found to wait for it */
+	const char *
+		stem; /* common/log/unit_id.h; "": not known, nothing can be found to wait for it */
 	const char *externs;	  /* ids, with spaces between */
 	const char *package;	  /* "": not known */
 	const char *links, *deps; /* of a run: doc/job-log.md; may be NULL */

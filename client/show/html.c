@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "client/show/html.h"
-#include "common/show.h"
+#include "common/text/show.h"
 
 void
 html_raw(struct html *h, const char *s)

@@ -13,7 +13,7 @@
 #include "client/show/jobs.h"
 #include "common/buf.h"
 #include "common/fs.h"
-#include "common/layout.h"
+#include "common/outdir/layout.h"
 #include "common/text/when.h"
 
 #define READ_SIZE (64u << 10)

@@ -19,7 +19,8 @@ struct job_line {
 	const char *crate, *package, *kind, *where, *why, *worker, *worker_key, *linker, *out_dir;
 	const char *cache, *cache_why, *not_stored, *key;
 	const char *tier, *shared_why, *not_shared;
-	const char *unit, *externs; /* its stem, and ids (common/unit_id.h) with spaces between */
+	const char *unit,
+		*externs; /* its stem, and ids (common/log/unit_id.h) with spaces between */
 	const char *links, *deps, *bound; /* of a run (doc/job-log.md) */
 	const json_t *attempts;		  /* a list, or NULL */
 	uint64_t time_ms;		  /* when it was written, since 1970 */

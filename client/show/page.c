@@ -9,7 +9,7 @@
 #include "client/show/critical.h"
 #include "client/show/lanes.h"
 #include "client/show/page_priv.h"
-#include "common/show.h"
+#include "common/text/show.h"
 #include "client/show/stats.h"
 #include "client/show/timeline.h"
 #include "common/digest.h"

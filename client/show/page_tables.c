@@ -8,7 +8,7 @@
 #include "client/show/critical.h"
 #include "client/show/lanes.h"
 #include "client/show/page_priv.h"
-#include "common/show.h"
+#include "common/text/show.h"
 #include "client/show/tell.h"
 
 #define SLOWEST 15

@@ -1,7 +1,7 @@
 /* What a line of the job log says of a unit, in words. */
 #include "config.h"
 
-#include "common/show.h"
+#include "common/text/show.h"
 #include "client/show/stats.h"
 #include "client/show/tell.h"
 

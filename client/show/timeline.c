@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 #include "client/show/lanes.h"
-#include "common/show.h"
+#include "common/text/show.h"
 #include "client/show/stats.h"
 #include "client/show/tell.h"
 #include "client/show/timeline.h"

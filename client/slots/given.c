@@ -13,7 +13,7 @@
 
 #include "common/fs.h"
 #include "machine/jobserver.h"
-#include "common/procfs.h"
+#include "common/process/procfs.h"
 
 #define CHILDREN_MAX 1024
 #define CHILDREN_BYTES 16384

@@ -8,7 +8,7 @@
 #define DRAY_CLIENT_SLOTS_NOTICES_H
 
 #include "common/base.h"
-#include "common/proc.h"
+#include "common/process/proc.h"
 
 enum notice_state {
 	NOTICE_HOLDS, /* a slot */

@@ -22,11 +22,11 @@
 
 #include "client/slots/given.h"
 #include "client/slots/slots_priv.h"
-#include "common/child.h"
+#include "common/process/child.h"
 #include "common/clock.h"
 #include "machine/cpus.h"
 #include "common/fs.h"
-#include "common/proc.h"
+#include "common/process/proc.h"
 #include "common/tick.h"
 
 #define QUEUE_TICK_MS 1000

@@ -5,9 +5,9 @@
  * close-on-exec there), so it lasts exactly as long as the run, also when dray itself is killed.
  * What has to wait queues on <dir>/queue, so only the head of the queue looks for a free slot.
  *
- * The holder's name (common/proc.h) stands in the slot file. Where it is stopped or gone, or waits
- * for the one that looks (a macro or a test that runs cargo), or does nothing for long, the slot is
- * lent on: slots.c says how. */
+ * The holder's name (common/process/proc.h) stands in the slot file. Where it is stopped or gone,
+ * or waits for the one that looks (a macro or a test that runs cargo), or does nothing for long,
+ * the slot is lent on: slots.c says how. */
 #ifndef DRAY_CLIENT_SLOTS_SLOTS_H
 #define DRAY_CLIENT_SLOTS_SLOTS_H
 

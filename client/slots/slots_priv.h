@@ -7,7 +7,7 @@
 
 #include "client/slots/memory.h"
 #include "client/slots/slots.h"
-#include "common/proc.h"
+#include "common/process/proc.h"
 
 #define SLOTS_MAX 4096
 #define SLOTS_NAME "slot-"

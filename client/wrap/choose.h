@@ -5,7 +5,7 @@
 #include "rustc/call.h"
 #include "client/wrap/local_only.h"
 #include "client/slots/slots.h"
-#include "common/conf.h"
+#include "common/conf/conf.h"
 
 enum place { PLACE_LOCAL, PLACE_FARM };
 

@@ -8,9 +8,9 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "common/fs.h"
-#include "common/procfs.h"
+#include "common/process/procfs.h"
 
 #define ENVIRON_MAX                                                                  \
 	(8u * 1024 * 1024) /* the kernel's own bound is a quarter of the stack limit \

@@ -11,7 +11,7 @@
 
 #include "client/wrap/farm_state.h"
 #include "common/fs.h"
-#include "common/proc.h"
+#include "common/process/proc.h"
 
 #define STAMP_MAX 128
 #define LOOK_AGAIN_MS 5

@@ -12,7 +12,7 @@
 #include "client/incremental/background.h"
 #include "client/wrap/build_name.h"
 #include "common/fs.h"
-#include "common/spawn.h"
+#include "common/process/spawn.h"
 #include "toolchain/toolchain.h"
 
 #define LIFE_S 60

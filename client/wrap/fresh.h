@@ -5,7 +5,7 @@
 #ifndef DRAY_CLIENT_WRAP_FRESH_H
 #define DRAY_CLIENT_WRAP_FRESH_H
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "rustc/call.h"
 
 /* Whether this is the question that cargo begins with: `rustc -vV`. */

@@ -8,7 +8,7 @@
 
 #include "toolchain/cpu.h"
 #include "common/fs.h"
-#include "common/why.h"
+#include "common/text/why.h"
 
 /* The name of a target's directory in a sysroot; NULL: no memory. */
 static char *

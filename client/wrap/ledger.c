@@ -12,7 +12,7 @@
 
 #include "client/wrap/ledger.h"
 #include "common/fs.h"
-#include "common/left.h"
+#include "common/outdir/left.h"
 
 static int
 map(int fd, struct ledger **ret)

@@ -22,7 +22,7 @@
 #include <sys/types.h>
 
 #include "common/digest.h"
-#include "common/joblog.h"
+#include "common/log/joblog.h"
 
 #define LEDGER_MAGIC 0x37594152u /* changes with the layout */
 #define LEDGER_ATTEMPTS 4

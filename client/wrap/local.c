@@ -14,10 +14,10 @@
 #include "client/wrap/local.h"
 #include "client/wrap/promise.h"
 #include "client/wrap/rmeta.h"
-#include "common/child.h"
+#include "common/process/child.h"
 #include "common/clock.h"
 #include "common/fs.h"
-#include "common/left.h"
+#include "common/outdir/left.h"
 #include "trace/tracer.h"
 
 /* Of text, or of a record: more than that is not kept. */

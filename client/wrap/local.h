@@ -8,7 +8,7 @@
 #include "client/wrap/rmeta.h"
 #include "client/slots/slots.h"
 #include "common/buf.h"
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "common/strv.h"
 
 /* What a traced compile looked at and said, for the cache. All empty when it could not be traced,

@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 #include "common/buf.h"
-#include "common/environ.h"
+#include "common/process/environ.h"
 #include "common/fs.h"
 #include "common/lines.h"
 

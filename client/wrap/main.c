@@ -8,7 +8,7 @@
 #include "client/script/launcher.h"
 #include "client/script/run.h"
 #include "client/wrap/wrap.h"
-#include "common/child.h"
+#include "common/process/child.h"
 
 int
 main(int argc, char **argv)

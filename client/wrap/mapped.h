@@ -4,7 +4,7 @@
 #ifndef DRAY_CLIENT_WRAP_MAPPED_H
 #define DRAY_CLIENT_WRAP_MAPPED_H
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "common/strv.h"
 #include "memo/memo.h"
 #include "rustc/call.h"

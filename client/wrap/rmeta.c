@@ -11,10 +11,10 @@
 
 #include "client/wrap/distrust.h"
 #include "client/wrap/local_only.h"
-#include "common/child.h"
+#include "common/process/child.h"
 #include "common/clock.h"
 #include "common/fs.h"
-#include "common/left.h"
+#include "common/outdir/left.h"
 #include "rustc/depinfo.h"
 
 /* rustc puts a new rmeta in place by rename, so a second name keeps the one that was promised. */

@@ -13,7 +13,7 @@
 #include <time.h>
 
 #include "client/wrap/ledger.h"
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "rustc/call.h"
 
 enum rmeta_fault {

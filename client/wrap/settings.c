@@ -10,8 +10,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "common/conf.h"
-#include "common/log.h"
+#include "common/conf/conf.h"
+#include "common/log/log.h"
 #include "common/share.h"
 
 /* Of paths, keeps only an absolute one: cargo runs the compiler in a package's directory, and a

@@ -40,15 +40,15 @@
 #include "client/wrap/target_dir.h"
 #include "client/wrap/trial.h"
 #include "client/wrap/wrap.h"
-#include "common/child.h"
+#include "common/process/child.h"
 #include "common/clock.h"
 #include "common/digest.h"
 #include "common/fs.h"
-#include "common/joblog.h"
-#include "common/left.h"
-#include "common/log.h"
+#include "common/log/joblog.h"
+#include "common/outdir/left.h"
+#include "common/log/log.h"
 #include "common/share.h"
-#include "common/unit_id.h"
+#include "common/log/unit_id.h"
 
 #define STATUS_NOT_STARTED 127
 

@@ -5,8 +5,8 @@
 #include <stddef.h>
 
 /* Copies text to out, at most size - 1 bytes of it, with '?' for each ASCII control character, and
- * ends it with NUL; NULL is "". Returns out. Other bytes stay as they are: common/show.h is for
- * these. */
+ * ends it with NUL; NULL is "". Returns out. Other bytes stay as they are: common/text/show.h is
+ * for these. */
 const char *clean_text(const char *text, char *out, size_t size);
 
 #endif

@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 #include "common/fs.h"
-#include "common/joblog.h"
+#include "common/log/joblog.h"
 #include "common/lines.h"
 #include "common/text/when.h"
 

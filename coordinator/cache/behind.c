@@ -12,7 +12,7 @@
 #include "cache/shared.h"
 #include "common/clock.h"
 #include "common/fs.h"
-#include "common/why.h"
+#include "common/text/why.h"
 #include "proto/wire.h"
 #include "store/chain/chain.h"
 

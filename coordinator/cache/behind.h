@@ -19,7 +19,7 @@
 
 #include <sys/queue.h>
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "coordinator/cache/pool.h"
 #include "coordinator/cache/vault.h"
 

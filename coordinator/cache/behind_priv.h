@@ -5,7 +5,7 @@
 
 #include <pthread.h>
 
-#include "common/log.h"
+#include "common/log/log.h"
 #include "common/table.h"
 #include "coordinator/cache/behind.h"
 #include "store/chain/clerk.h"

@@ -8,8 +8,8 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "common/log.h"
-#include "common/why.h"
+#include "common/log/log.h"
+#include "common/text/why.h"
 #include "common/fs.h"
 #include "coordinator/cache/desk_priv.h"
 

@@ -10,7 +10,7 @@
 #ifndef DRAY_COORDINATOR_CACHE_DESK_H
 #define DRAY_COORDINATOR_CACHE_DESK_H
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "coordinator/cache/merge.h"
 #include "proto/wire.h"
 #include "store/store.h"

@@ -7,7 +7,7 @@
 #include <stdatomic.h>
 #include <sys/queue.h>
 
-#include "common/log.h"
+#include "common/log/log.h"
 #include "coordinator/cache/behind.h"
 #include "coordinator/cache/history.h"
 #include "coordinator/cache/hot.h"

@@ -13,7 +13,7 @@
 #include <time.h>
 
 #include "common/fs.h"
-#include "common/log.h"
+#include "common/log/log.h"
 
 #define SCHEMA "1"
 #define WRITE_MS 1000

@@ -12,8 +12,8 @@
 
 #include "cache/shared.h"
 #include "common/fs.h"
-#include "common/log.h"
-#include "common/why.h"
+#include "common/log/log.h"
+#include "common/text/why.h"
 #include "coordinator/cache/merge.h"
 #include "proto/wire.h"
 #include "store/disk.h"

@@ -13,7 +13,7 @@
 #ifndef DRAY_COORDINATOR_CACHE_VAULT_H
 #define DRAY_COORDINATOR_CACHE_VAULT_H
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "coordinator/cache/merge.h"
 #include "store/store.h"
 

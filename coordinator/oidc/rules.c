@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "common/why.h"
+#include "common/text/why.h"
 
 /* Claims that say whose run it is: of OpenID Connect itself, of GitHub and of GitLab. */
 static const char *const OIDC_WHOSE[] = { "sub", "repository", "repository_id", "repository_owner",

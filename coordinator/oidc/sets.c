@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 #include "common/clock.h"
-#include "common/log.h"
+#include "common/log/log.h"
 #include "store/http/web.h"
 
 #define REQUEST_MS 8000u

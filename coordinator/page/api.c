@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <jansson.h>
 
-#include "common/joblog.h"
+#include "common/log/joblog.h"
 
 /* False: there is no value any more, which is jansson's also where it was not taken. */
 static bool

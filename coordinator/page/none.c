@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#include "common/why.h"
+#include "common/text/why.h"
 #include "coordinator/page/page.h"
 
 int

@@ -15,8 +15,8 @@
 #include <sys/socket.h>
 
 #include "common/clock.h"
-#include "common/log.h"
-#include "common/why.h"
+#include "common/log/log.h"
+#include "common/text/why.h"
 #include "coordinator/page/asked.h"
 #include "coordinator/page/follow.h"
 #include "coordinator/page/page_priv.h"

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 
 #include "common/fs.h"
-#include "common/why.h"
+#include "common/text/why.h"
 
 #define FILE_MAX 4096
 

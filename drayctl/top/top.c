@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "common/show.h"
+#include "common/text/show.h"
 #include "drayctl/event_line.h"
 #include "drayctl/grid.h"
 #include "drayctl/words.h"

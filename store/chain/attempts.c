@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "common/clock.h"
-#include "common/log.h"
+#include "common/log/log.h"
 #include "store/chain/chain_priv.h"
 
 /* Whether an answer says that something is wrong with the place. */

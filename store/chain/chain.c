@@ -11,7 +11,7 @@
 #include <stdio.h>
 
 #include "common/clock.h"
-#include "common/why.h"
+#include "common/text/why.h"
 #include "store/chain/chain_priv.h"
 #include "store/place.h"
 

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "common/why.h"
+#include "common/text/why.h"
 #include "store/url.h"
 
 static const char BLANK[] = " \t\r\n";

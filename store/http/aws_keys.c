@@ -14,7 +14,7 @@
 #include "store/http/aws_profile.h"
 #include "store/url.h"
 #include "common/clock.h"
-#include "common/environ.h"
+#include "common/process/environ.h"
 #include "common/fs.h"
 
 #define FILE_MAX ((size_t)1 << 20)

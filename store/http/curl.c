@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <pthread.h>
 
-#include "common/why.h"
+#include "common/text/why.h"
 
 /* CURLOPT_PROTOCOLS_STR; and from 7.88 on SigV4 takes a payload's hash from our header */
 #define VERSION_MIN 0x075800

@@ -14,8 +14,8 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "common/environ.h"
-#include "common/why.h"
+#include "common/process/environ.h"
+#include "common/text/why.h"
 
 #define SUBS 256u
 

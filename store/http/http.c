@@ -12,8 +12,8 @@
 
 #include "store/http/aws_answer.h"
 #include "common/clock.h"
-#include "common/environ.h"
-#include "common/log.h"
+#include "common/process/environ.h"
+#include "common/log/log.h"
 
 /* Proxies by the variables that curl asks for, of whom we work for. */
 static const char *

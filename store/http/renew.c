@@ -11,7 +11,7 @@
 #include <errno.h>
 
 #include "store/http/aws_answer.h"
-#include "common/log.h"
+#include "common/log/log.h"
 
 #define DAY_S 86400
 #define WAITING_MAX 1024u /* names */

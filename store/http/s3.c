@@ -14,9 +14,9 @@
 #include <stdio.h>
 
 #include "store/http/aws_keys.h"
-#include "common/environ.h"
+#include "common/process/environ.h"
 #include "common/strv.h"
-#include "common/why.h"
+#include "common/text/why.h"
 
 /* From 8.10 on libcurl sorts headers by their names when it signs: before, by whole lines, so that
  * "x-amz-server-side-encryption-aws-kms-key-id" came before what it begins with (curl 14370). */

@@ -14,8 +14,8 @@
 
 #include "common/clock.h"
 #include "common/fs.h"
-#include "common/log.h"
-#include "common/why.h"
+#include "common/log/log.h"
+#include "common/text/why.h"
 #include "store/incoming.h"
 #include "store/outgoing.h"
 #include "store/redis/link.h"

@@ -5,7 +5,7 @@
 #include <errno.h>
 
 #include "common/strv.h"
-#include "common/why.h"
+#include "common/text/why.h"
 #include "store/redis/tls.h"
 #include "store/url.h"
 

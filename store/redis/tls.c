@@ -9,7 +9,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
 
-#include "common/why.h"
+#include "common/text/why.h"
 #include "store/lib.h"
 
 /* clang-format off */

@@ -7,8 +7,8 @@
 
 #include "store/tier/tier.h"
 #include "common/clock.h"
-#include "common/coordinators.h"
-#include "common/why.h"
+#include "common/conf/coordinators.h"
+#include "common/text/why.h"
 #include "keys/identity.h"
 #include "proto/socket.h"
 

@@ -7,7 +7,7 @@
 #ifndef DRAY_STORE_TIER_H
 #define DRAY_STORE_TIER_H
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "keys/identity.h"
 #include "proto/wire.h"
 #include "store/store.h"

@@ -40,7 +40,7 @@
 #include <time.h>
 
 #include "common/clock.h"
-#include "common/daemon.h"
+#include "common/process/daemon.h"
 #include "common/digest.h"
 
 #define ATTACKS_MAX 16

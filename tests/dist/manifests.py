@@ -22,7 +22,7 @@ def expect(true, what):
 man = (top / "man/dray.conf.5").read_text()
 settings = set(re.findall(r"\bDRAY_[A-Z0-9_]+\b", man))
 # what a job may take, before it is ended; a worker that drains waits so long
-job_time_s = int(re.search(r'job_time_s, "(\d+)"', (top / "common/conf.c").read_text()).group(1))
+job_time_s = int(re.search(r'job_time_s, "(\d+)"', (top / "common/conf/conf.c").read_text()).group(1))
 
 
 def seconds(text):

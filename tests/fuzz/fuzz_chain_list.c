@@ -2,7 +2,7 @@
  * same. */
 #include "config.h"
 
-#include "common/ci.h"
+#include "common/conf/ci.h"
 #include "store/chain/list.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);

@@ -2,8 +2,8 @@
  * behind; and the lists of coordinators in what was read are whole. */
 #include "config.h"
 
-#include "common/conf.h"
-#include "common/coordinators.h"
+#include "common/conf/conf.h"
+#include "common/conf/coordinators.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -2,8 +2,8 @@
  * read afterwards, with that value. */
 #include "config.h"
 
-#include "common/conf.h"
-#include "common/conf_edit.h"
+#include "common/conf/conf.h"
+#include "common/conf/edit.h"
 
 #define VALUE "/home/a b/identity"
 

@@ -5,7 +5,7 @@
 #include <errno.h>
 
 #include "client/show/page.h"
-#include "common/show.h"
+#include "common/text/show.h"
 #include "client/show/stats.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

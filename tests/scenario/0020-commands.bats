@@ -89,7 +89,7 @@ commands() {
   local key keys text
   text=$(plain "$MAN/dray.conf.5")
   keys=$(sed -nE 's/^[[:space:]]*(char \*|int |bool |uint64_t )([a-z_]+);.*/\2/p' \
-    "$DRAY_TOP/common/conf.h")
+    "$DRAY_TOP/common/conf/conf.h")
   [ "$(wc -l <<<"$keys")" -gt 25 ]
   for key in $keys; do
     grep -qw -- "$key" <<<"$text" || { echo "$key is not in dray.conf.5"; return 1; }

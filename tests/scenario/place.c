@@ -31,7 +31,7 @@
 
 #include "common/clock.h"
 #include "common/fs.h"
-#include "common/log.h"
+#include "common/log/log.h"
 #include "store/chain/chain.h"
 #include "store/place.h"
 

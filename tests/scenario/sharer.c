@@ -19,7 +19,7 @@
 
 #include "store/tier/tier.h"
 #include "common/fs.h"
-#include "common/log.h"
+#include "common/log/log.h"
 #include "proto/socket.h"
 
 struct got {

@@ -11,7 +11,7 @@
 
 #include "common/digest.h"
 #include "common/fs.h"
-#include "common/log.h"
+#include "common/log/log.h"
 #include "coordinator/cache/desk.h"
 #include "coordinator/cache/turns.h"
 #include "proto/chunk.h"

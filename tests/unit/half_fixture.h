@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "common/fs.h"
 
 static inline int

@@ -20,7 +20,7 @@
 #include "common/clock.h"
 #include "common/fs.h"
 #include "keys/identity.h"
-#include "common/log.h"
+#include "common/log/log.h"
 #include "coordinator/server.h"
 #include "proto/socket.h"
 #include "keys/ticket.h"

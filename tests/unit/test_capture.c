@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 
 #include "common/fs.h"
-#include "common/spawn.h"
+#include "common/process/spawn.h"
 #include "worker/job/capture.h"
 
 /* A string literal with NULs in it; its own last NUL ends the last string. */

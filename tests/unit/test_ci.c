@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "common/ci.h"
+#include "common/conf/ci.h"
 
 #define GITHUB "CI=true", "GITHUB_ACTIONS=true", "GITHUB_REPOSITORY=team/app"
 #define GITLAB "CI=true", "GITLAB_CI=true", "CI_PROJECT_PATH=team/app"

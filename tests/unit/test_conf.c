@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "common/fs.h"
 
 extern char **environ;

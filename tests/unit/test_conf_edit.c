@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "common/conf.h"
-#include "common/conf_edit.h"
+#include "common/conf/conf.h"
+#include "common/conf/edit.h"
 
 static void
 becomes(const char *text, const char *section, const char *key, const char *value, const char *to)

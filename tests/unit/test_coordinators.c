@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "common/conf.h"
-#include "common/coordinators.h"
+#include "common/conf/conf.h"
+#include "common/conf/coordinators.h"
 
 static void
 test_split(void **state)

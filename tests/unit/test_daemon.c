@@ -16,8 +16,8 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
-#include "common/daemon.h"
-#include "common/log.h"
+#include "common/process/daemon.h"
+#include "common/log/log.h"
 
 static const char *named;
 static bool flag;

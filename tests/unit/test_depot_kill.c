@@ -3,7 +3,7 @@
  * same next, does it; and what the killed one left goes. This program is its own victim. */
 #include "config.h"
 
-#include "common/left.h"
+#include "common/outdir/left.h"
 #include "tests/unit/depot_fixture.h"
 
 #define SHARED "an rlib, which may be shared"

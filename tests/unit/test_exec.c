@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 
 #include "common/fs.h"
-#include "common/spawn.h"
+#include "common/process/spawn.h"
 #include "worker/inside/orders.h"
 
 /* dray-exec alone, which tells its state to *ret_report. */

@@ -15,7 +15,7 @@
 #include "client/dispatch/farm_priv.h"
 #include "common/clock.h"
 #include "common/fs.h"
-#include "common/log.h"
+#include "common/log/log.h"
 
 #define LIMIT_MS 20000
 #define TOOLCHAIN "0123456789abcdef0123456789abcdef" /* 32 bytes */

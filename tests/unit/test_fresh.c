@@ -17,7 +17,7 @@
 #include "client/wrap/fresh.h"
 #include "common/clock.h"
 #include "common/fs.h"
-#include "common/spawn.h"
+#include "common/process/spawn.h"
 #include "toolchain/toolchain_priv.h"
 
 static char *dir;

@@ -26,7 +26,7 @@
 #include "client/half/place.h"
 #include "client/half/request.h"
 #include "common/clock.h"
-#include "common/environ.h"
+#include "common/process/environ.h"
 #include "common/fs.h"
 #include "tests/unit/half_fixture.h"
 

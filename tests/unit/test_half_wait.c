@@ -18,7 +18,7 @@
 #include "client/half/key.h"
 #include "client/half/place.h"
 #include "client/half/request.h"
-#include "common/child.h"
+#include "common/process/child.h"
 #include "common/clock.h"
 #include "tests/unit/half_fixture.h"
 

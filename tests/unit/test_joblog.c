@@ -18,8 +18,8 @@
 #include <signal.h>
 
 #include "common/fs.h"
-#include "common/joblog.h"
-#include "common/unit_id.h"
+#include "common/log/joblog.h"
+#include "common/log/unit_id.h"
 
 static char *dir;
 

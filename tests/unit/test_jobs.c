@@ -14,7 +14,7 @@
 
 #include "client/show/jobs.h"
 #include "common/fs.h"
-#include "common/joblog.h"
+#include "common/log/joblog.h"
 #include "common/text/when.h"
 
 #define LINE(time, crate) \

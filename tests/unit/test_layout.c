@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "common/layout.h"
+#include "common/outdir/layout.h"
 
 static void
 expect(const char *dir, enum layout_place place, const char *profile)

@@ -17,7 +17,7 @@
 #include <cmocka.h>
 
 #include "common/fs.h"
-#include "common/left.h"
+#include "common/outdir/left.h"
 #include "common/share.h"
 
 static char *dir;

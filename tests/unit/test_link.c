@@ -23,7 +23,7 @@
 #include "client/wrap/local.h"
 #include "common/clock.h"
 #include "common/fs.h"
-#include "common/spawn.h"
+#include "common/process/spawn.h"
 
 static char *dir;
 static char *old_path;

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "common/clock.h"
-#include "common/log.h"
+#include "common/log/log.h"
 
 static int saved_stderr = -1, pipe_rd = -1;
 static char text[65536];

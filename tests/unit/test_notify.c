@@ -13,7 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
-#include "common/notify.h"
+#include "common/process/notify.h"
 
 #define S(x) (x), sizeof(x)
 

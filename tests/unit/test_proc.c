@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "common/fs.h"
-#include "common/proc.h"
+#include "common/process/proc.h"
 
 static struct proc_name
 name_of(pid_t pid)

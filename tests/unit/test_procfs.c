@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <cmocka.h>
 
-#include "common/procfs.h"
+#include "common/process/procfs.h"
 
 static void
 test_says(void **state)

@@ -20,7 +20,7 @@
 #include "common/clock.h"
 #include "toolchain/elf.h"
 #include "common/fs.h"
-#include "common/spawn.h"
+#include "common/process/spawn.h"
 #include "toolchain/toolchain.h"
 #include "worker/job/capture.h"
 #include "worker/job/tokens.h"

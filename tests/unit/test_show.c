@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "common/show.h"
+#include "common/text/show.h"
 
 static void
 assert_shown(int (*show)(struct buf *, const char *), const char *s, const char *expected)

@@ -17,7 +17,7 @@
 #include <cmocka.h>
 
 #include "common/fs.h"
-#include "common/spawn.h"
+#include "common/process/spawn.h"
 
 #define ARGV(...) ((char *[]){ __VA_ARGS__, NULL })
 #define S(text) ((char[]){ text })

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "common/unit_id.h"
+#include "common/log/unit_id.h"
 
 static void
 assert_ids(const char *stem, const char *path, const char *want)

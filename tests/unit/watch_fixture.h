@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "common/fs.h"
-#include "common/spawn.h"
+#include "common/process/spawn.h"
 #include "trace/filter.h"
 #include "trace/paths.h"
 #include "trace/watch.h"

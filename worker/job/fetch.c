@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 #include "common/fs.h"
-#include "common/log.h"
+#include "common/log/log.h"
 #include "store/disk.h"
 #include "worker/job/lead.h"
 #include "worker/sandbox/out_dir.h"

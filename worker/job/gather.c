@@ -11,7 +11,7 @@
 #include <errno.h>
 
 #include "common/clock.h"
-#include "common/log.h"
+#include "common/log/log.h"
 #include "worker/job/job_priv.h"
 
 /* What is less than this in all, and not made by a compiler, is not worth a question. */

@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "common/log.h"
+#include "common/log/log.h"
 #include "proto/socket.h"
 #include "proto/unit_digest.h"
 #include "worker/job/twin.h"

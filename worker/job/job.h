@@ -8,7 +8,7 @@
 #define DRAY_WORKER_JOB_JOB_H
 
 #include "common/buf.h"
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "store/store.h"
 #include "proto/admit.h"
 #include "proto/wire.h"

@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 #include "common/clock.h"
-#include "common/log.h"
+#include "common/log/log.h"
 #include "worker/job/lead.h"
 
 static uint64_t

@@ -6,7 +6,7 @@
 
 #include <errno.h>
 
-#include "common/log.h"
+#include "common/log/log.h"
 #include "worker/job/job_priv.h"
 #include "worker/push/manifest.h"
 

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 
 #include "common/fs.h"
-#include "common/log.h"
+#include "common/log/log.h"
 #include "store/disk.h"
 #include "worker/job/capture.h"
 #include "worker/job/lead.h"

@@ -8,7 +8,7 @@
 #include <errno.h>
 
 #include "common/clock.h"
-#include "common/log.h"
+#include "common/log/log.h"
 #include "proto/unit_digest.h"
 #include "worker/job/attributes.h"
 

@@ -12,7 +12,7 @@
 
 #include "common/clock.h"
 #include "common/fs.h"
-#include "common/log.h"
+#include "common/log/log.h"
 #include "proto/socket.h"
 #include "store/disk.h"
 

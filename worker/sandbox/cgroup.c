@@ -13,7 +13,7 @@
 
 #include "machine/cgroupfs.h"
 #include "common/fs.h"
-#include "common/why.h"
+#include "common/text/why.h"
 
 #define OWN "dray-worker"
 #define JOB_PREFIX "dray-job-"

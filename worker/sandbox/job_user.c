@@ -15,9 +15,9 @@
 #include <sys/xattr.h>
 
 #include "common/fs.h"
-#include "common/spawn.h"
+#include "common/process/spawn.h"
 #include "common/strv.h"
-#include "common/why.h"
+#include "common/text/why.h"
 #include "machine/subids.h"
 
 #define INSIDE_NOBODY 0

@@ -12,8 +12,8 @@
 #include <sys/stat.h>
 
 #include "common/fs.h"
-#include "common/spawn.h"
-#include "common/why.h"
+#include "common/process/spawn.h"
+#include "common/text/why.h"
 #include "worker/sandbox/compiler.h"
 #include "worker/sandbox/limits.h"
 #include "worker/sandbox/order.h"

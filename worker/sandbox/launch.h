@@ -2,7 +2,7 @@
 #ifndef DRAY_WORKER_SANDBOX_LAUNCH_H
 #define DRAY_WORKER_SANDBOX_LAUNCH_H
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "toolchain/toolchain.h"
 #include "worker/sandbox/sandbox.h"
 #include "worker/sandbox/stage.h"

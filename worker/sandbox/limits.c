@@ -15,7 +15,7 @@
 #include <sys/vfs.h>
 
 #include "common/clock.h"
-#include "common/why.h"
+#include "common/text/why.h"
 #include "worker/sandbox/usage.h"
 
 /* Of a job's share of the machine's memory: what hardly any crate needs more of. A machine with

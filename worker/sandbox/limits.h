@@ -22,7 +22,7 @@
 
 #include <sys/types.h>
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "worker/sandbox/cgroup.h"
 #include "worker/sandbox/job_user.h"
 #include "worker/sandbox/sandbox.h"

@@ -21,7 +21,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
-#include "common/spawn.h"
+#include "common/process/spawn.h"
 #include "worker/inside/orders.h"
 #include "worker/sandbox/proc_cover.h"
 

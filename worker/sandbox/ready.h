@@ -6,7 +6,7 @@
 #ifndef DRAY_WORKER_SANDBOX_READY_H
 #define DRAY_WORKER_SANDBOX_READY_H
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "toolchain/toolchain.h"
 #include "worker/sandbox/limits.h"
 #include "worker/sandbox/sandbox.h"

@@ -25,7 +25,7 @@
 
 #include "common/clock.h"
 #include "common/fs.h"
-#include "common/spawn.h"
+#include "common/process/spawn.h"
 #include "worker/sandbox/proc_cover.h"
 
 #define START_TIMEOUT_MS 20000 /* a machine under heavy load; a hung bwrap must not hold a slot */

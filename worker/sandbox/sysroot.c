@@ -12,9 +12,9 @@
 
 #include "common/digest.h"
 #include "common/fs.h"
-#include "common/spawn.h"
+#include "common/process/spawn.h"
 #include "toolchain/toolchain.h"
-#include "common/why.h"
+#include "common/text/why.h"
 #include "toolchain/elf.h"
 
 #define LDD_MAX (256u * 1024)

@@ -11,7 +11,7 @@
 #include "cache/keep/keep.h"
 #include "cache/rlib.h"
 #include "common/fs.h"
-#include "common/why.h"
+#include "common/text/why.h"
 #include "proto/alias.h"
 #include "rustc/artifact.h"
 #include "store/disk.h"

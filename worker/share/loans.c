@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "common/fs.h"
-#include "common/log.h"
+#include "common/log/log.h"
 #include "common/thread.h"
 #include "worker/share/lend.h"
 

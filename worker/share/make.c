@@ -14,7 +14,7 @@
 #include "cache/marks.h"
 #include "cache/told.h"
 #include "common/fs.h"
-#include "common/why.h"
+#include "common/text/why.h"
 #include "proto/alias.h"
 #include "rustc/mapping.h"
 #include "rustc/option_tables.h"

@@ -17,9 +17,9 @@
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "common/log.h"
+#include "common/log/log.h"
 #include "common/thread.h"
-#include "common/why.h"
+#include "common/text/why.h"
 #include "store/tier/tier.h"
 #include "worker/share/shares_priv.h"
 

@@ -15,7 +15,7 @@
 #define DRAY_WORKER_SHARES_H
 
 #include "cache/same.h"
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "common/digest.h"
 #include "keys/identity.h"
 #include "proto/job.pb-c.h"

@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #include "client/cmd/cmd.h"
-#include "common/spawn.h"
+#include "common/process/spawn.h"
 
 #define WHERE                                                                                   \
 	"  --local              the local cache alone\n"                                        \

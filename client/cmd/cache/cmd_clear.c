@@ -10,7 +10,7 @@
 #include "client/cmd/cache/purge.h"
 #include "client/cmd/cmd.h"
 #include "client/incremental/seed.h"
-#include "common/joblog.h"
+#include "common/log/joblog.h"
 
 static int
 print(const struct purged *p, const char *producer, const char *dir, bool json)

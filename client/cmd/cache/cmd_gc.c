@@ -8,9 +8,9 @@
 
 #include "client/cmd/cmd.h"
 #include "client/show/jobs.h"
-#include "common/show.h"
+#include "common/text/show.h"
 #include "common/clock.h"
-#include "common/joblog.h"
+#include "common/log/joblog.h"
 #include "common/text/when.h"
 
 static json_t *

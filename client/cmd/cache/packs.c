@@ -13,11 +13,11 @@
 #include "cache/entry.h"
 #include "client/cmd/cache/tend.h"
 #include "client/cmd/cmd.h"
-#include "common/show.h"
+#include "common/text/show.h"
 #include "client/wrap/target_dir.h"
 #include "client/cached/together.h"
 #include "common/fs.h"
-#include "common/joblog.h"
+#include "common/log/joblog.h"
 #include "store/object.h"
 #include "store/pack.h"
 

@@ -10,7 +10,7 @@
 #include "client/cmd/cache/tend_say.h"
 #include "client/show/jobs.h"
 #include "common/clock.h"
-#include "common/joblog.h"
+#include "common/log/joblog.h"
 #include "common/text/when.h"
 #include "store/chain/list.h"
 #include "store/url.h"

@@ -30,7 +30,7 @@
 #include <jansson.h>
 
 #include "client/cmd/cmd.h"
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "keys/trust.h"
 
 enum tend_what { TEND_STATUS, TEND_GC, TEND_VERIFY, TEND_PURGE, TEND_N };

@@ -13,7 +13,7 @@
 #include "client/dispatch/farm_purge.h"
 #include "client/far/ask.h"
 #include "common/digest.h"
-#include "common/spawn.h"
+#include "common/process/spawn.h"
 
 #define ANSWER_MAX 65536
 

@@ -6,7 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "common/show.h"
+#include "common/text/show.h"
 
 static uint64_t
 number(const json_t *o, const char *key)

@@ -6,7 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "common/joblog.h"
+#include "common/log/joblog.h"
 
 void
 tend_set(json_t *o, const char *key, uint64_t n)

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "common/show.h"
+#include "common/text/show.h"
 #include "common/fs.h"
 #include "common/share.h"
 #include "store/depot.h"

@@ -8,8 +8,8 @@
 
 #include "client/cmd/cmd.h"
 #include "client/far/ask.h"
-#include "common/coordinators.h"
-#include "common/show.h"
+#include "common/conf/coordinators.h"
+#include "common/text/show.h"
 #include "keys/identity.h"
 
 /* For its workers, or for its cache. */

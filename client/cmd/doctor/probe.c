@@ -16,7 +16,7 @@
 #include "client/far/trusted.h"
 #include "common/clock.h"
 #include "common/fs.h"
-#include "common/joblog.h"
+#include "common/log/joblog.h"
 #include "proto/socket.h"
 #include "store/chain/list.h"
 #include "store/http/http.h"

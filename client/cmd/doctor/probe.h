@@ -25,7 +25,7 @@
 #ifndef DRAY_CLIENT_CMD_DOCTOR_PROBE_H
 #define DRAY_CLIENT_CMD_DOCTOR_PROBE_H
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "common/digest.h"
 
 #define PROBE_COMMAND "probe-stores"

@@ -12,7 +12,7 @@
 #include "client/cmd/cargo_config.h"
 #include "client/cmd/cmd.h"
 #include "common/fs.h"
-#include "common/spawn.h"
+#include "common/process/spawn.h"
 
 /* "/etc/dray/dray.conf (not there), /home/ann/.config/dray/dray.conf" */
 void

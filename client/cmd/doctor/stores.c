@@ -13,7 +13,7 @@
 #include "client/show/jobs.h"
 #include "common/buf.h"
 #include "common/clock.h"
-#include "common/spawn.h"
+#include "common/process/spawn.h"
 #include "common/text/when.h"
 #include "keys/identity.h"
 #include "keys/trust.h"

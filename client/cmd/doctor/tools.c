@@ -11,7 +11,7 @@
 #include "client/incremental/prime.h"
 #include "client/link/linker.h"
 #include "common/fs.h"
-#include "common/spawn.h"
+#include "common/process/spawn.h"
 #include "machine/new_proc.h"
 #include "machine/subids.h"
 #include "toolchain/toolchain.h"

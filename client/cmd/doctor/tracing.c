@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "common/spawn.h"
+#include "common/process/spawn.h"
 
 /* Whether a record is whole and without a doubt (trace/watch.h): *ret_doubt points into it. */
 static bool

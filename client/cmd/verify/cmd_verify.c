@@ -12,10 +12,10 @@
 #include "client/cmd/cmd.h"
 #include "client/wrap/local.h"
 #include "client/incremental/prime.h"
-#include "common/show.h"
+#include "common/text/show.h"
 #include "client/show/stats.h"
 #include "client/cmd/verify/verify.h"
-#include "common/child.h"
+#include "common/process/child.h"
 #include "common/fs.h"
 
 struct checked {

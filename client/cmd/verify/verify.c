@@ -16,7 +16,7 @@
 #include "client/wrap/identify.h"
 #include "client/incremental/incremental.h"
 #include "client/wrap/target_dir.h"
-#include "common/child.h"
+#include "common/process/child.h"
 #include "common/fs.h"
 
 #define TEXT_MAX (256u << 20)

@@ -14,9 +14,9 @@
 #include "cache/text.h"
 #include "client/cached/cached.h"
 #include "client/wrap/local.h"
-#include "common/child.h"
+#include "common/process/child.h"
 #include "common/fs.h"
-#include "common/left.h"
+#include "common/outdir/left.h"
 
 extern char **environ;
 

@@ -17,7 +17,7 @@
 #include "client/cached/cached.h"
 #include "client/wrap/target_dir.h"
 #include "common/fs.h"
-#include "common/spawn.h"
+#include "common/process/spawn.h"
 #include "trace/paths.h"
 
 #define TEXT_MAX (256u << 20)
