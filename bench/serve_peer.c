@@ -212,9 +212,7 @@ cache(void *ctx, const struct conf *conf, unsigned n, unsigned times, const char
 		identity_load_unchecked(conf->client.coordinator_key, &server, NULL) < 0 ||
 		crowd_connect(&c, ctx, n, conf->client.coordinator, &id, server.curve_public) < 0)
 		return 1;
-	dray__hello__init(&hello);
-	hello.version_min = hello.version_max = WIRE_VERSION;
-	hello.role = role;
+	wire_hello(&hello, role);
 	for (unsigned i = 0; i < n; i++) {
 		c.v[i].left = 1;
 		c.v[i].name = name;

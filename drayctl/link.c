@@ -161,13 +161,9 @@ static int
 say_hello(struct link *l)
 {
 	Dray__Hello m;
-	char role[] = "admin", software[] = "drayctl " PACKAGE_VERSION;
+	char role[] = "admin";
 
-	dray__hello__init(&m);
-	m.version_min = WIRE_VERSION;
-	m.version_max = WIRE_VERSION;
-	m.role = role;
-	m.software = software;
+	wire_hello(&m, role);
 	return wire_send(l->socket, NULL, WIRE_HELLO, &m.base, NULL, 0);
 }
 

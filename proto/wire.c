@@ -453,6 +453,17 @@ wire_pass(void *socket, struct wire_raw *raw)
 	return r < 0 || !raw->has_payload ? r : send_frame(socket, &raw->payload, false);
 }
 
+void
+wire_hello(Dray__Hello *ret, char *role)
+{
+	static char software[] = "dray " PACKAGE_VERSION;
+
+	dray__hello__init(ret);
+	ret->version_min = ret->version_max = WIRE_VERSION;
+	ret->role = role;
+	ret->software = software;
+}
+
 int
 wire_send(void *socket, const struct wire_peer *to, enum wire_type type,
 	const ProtobufCMessage *body, const void *payload, size_t n)

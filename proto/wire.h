@@ -215,6 +215,10 @@ Dray__Verdict wire_verdict_of(int err);
 int wire_unpack(const ProtobufCMessageDescriptor *desc, const void *p, size_t n, size_t max,
 	ProtobufCMessage **ret);
 
+/* A Hello of this version. role: client, worker or admin (link.proto); it stays the caller's, and
+ * lives as long as *ret. */
+void wire_hello(Dray__Hello *ret, char *role);
+
 /* Sends a message: [routing id frame when not NULL,] header, payload when not NULL. A type whose
  * row allows a payload always has the frame (n may be 0). Never blocks: -EAGAIN when the peer's
  * queue is full, -EHOSTUNREACH when a ROUTER does not know the peer. -EMSGSIZE when the row forbids

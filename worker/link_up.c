@@ -138,12 +138,10 @@ send_up(struct link_up *l, enum wire_type type, const ProtobufCMessage *body)
 static void
 send_hello(struct link_up *l)
 {
-	static char role[] = "worker", software[] = "dray " PACKAGE_VERSION;
-	Dray__Hello m = DRAY__HELLO__INIT;
+	char role[] = "worker";
+	Dray__Hello m;
 
-	m.version_min = m.version_max = WIRE_VERSION;
-	m.role = role;
-	m.software = software;
+	wire_hello(&m, role);
 	send_up(l, WIRE_HELLO, &m.base);
 }
 

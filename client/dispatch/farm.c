@@ -167,15 +167,11 @@ int
 farm_hello(struct farm *f)
 {
 	Dray__Hello m;
-	char role[] = "client", software[] = "dray " PACKAGE_VERSION;
+	char role[] = "client";
 
 	if (f->seat)
 		return 0;
-	dray__hello__init(&m);
-	m.version_min = WIRE_VERSION;
-	m.version_max = WIRE_VERSION;
-	m.role = role;
-	m.software = software;
+	wire_hello(&m, role);
 	return say(f, WIRE_HELLO, &m.base);
 }
 

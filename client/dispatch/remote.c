@@ -69,13 +69,9 @@ static int
 send_hello(struct remote *r)
 {
 	Dray__Hello hello;
-	char role[] = "client", software[] = "dray " PACKAGE_VERSION;
+	char role[] = "client";
 
-	dray__hello__init(&hello);
-	hello.version_min = WIRE_VERSION;
-	hello.version_max = WIRE_VERSION;
-	hello.role = role;
-	hello.software = software;
+	wire_hello(&hello, role);
 	return wire_send(r->socket, NULL, WIRE_HELLO, &hello.base, NULL, 0);
 }
 

@@ -9,13 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "common/buf.h"
-#include "common/fs.h"
+#include "coordinator/admin/kept.h"
 
 #define FILE_MAX (256u * 1024) /* more than JOIN_TOKENS_MAX lines have */
-#define HEAD "dray-tokens "
-#define FILE_VERSION "1"
 #define TIME_MAX (1ull << 48)
+
+static const struct kept_form form = { "dray-tokens", "1", false };
 
 void
 join_tokens_done(struct join_tokens *t)
@@ -143,8 +142,9 @@ put(struct join_tokens *t, const struct join_token *k)
 }
 
 static int
-take_line(char *line, struct join_tokens *t)
+take_line(char *line, void *to)
 {
+	struct join_tokens *t = to;
 	struct join_token k = { .role = ROLE_NONE };
 
 	if (t->n == JOIN_TOKENS_MAX || !parse_line(line, &k) || join_tokens_find(t, &k.digest))
@@ -152,31 +152,11 @@ take_line(char *line, struct join_tokens *t)
 	return put(t, &k);
 }
 
-static int
-take_head(const char *line)
-{
-	if (!line || !starts_with(line, HEAD))
-		return -EBADMSG;
-	return streq(line + strlen(HEAD), FILE_VERSION) ? 0 : -EPROTONOSUPPORT;
-}
-
 int
 join_tokens_parse(const char *text, size_t n, struct join_tokens *ret)
 {
-	_cleanup_(freep) char *copy = strndup(text, n);
-	char *rest = copy, *line;
-	int r;
+	int r = kept_lines(&form, text, n, take_line, ret);
 
-	if (!copy)
-		return -ENOMEM;
-	if (strlen(copy) != n)
-		return -EBADMSG;
-	r = take_head(strsep(&rest, "\n"));
-	while (r == 0 && rest && *rest) {
-		line = strsep(&rest, "\n");
-		/* one that is cut has no end */
-		r = rest ? take_line(line, ret) : -EBADMSG;
-	}
 	if (r < 0)
 		join_tokens_done(ret);
 	return r;
@@ -185,13 +165,10 @@ join_tokens_parse(const char *text, size_t n, struct join_tokens *ret)
 int
 join_tokens_load(const char *dir, struct join_tokens *ret)
 {
-	_cleanup_(freep) char *path = path_join(dir, JOIN_TOKENS_FILE);
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
-	int r = path ? fs_read_file(path, FILE_MAX, &b) : -ENOMEM;
+	int r = kept_read(dir, JOIN_TOKENS_FILE, FILE_MAX, &b);
 
-	if (r == -ENOENT)
-		return 0;
-	return r < 0 ? r : join_tokens_parse(b.n ? (const char *)b.p : "", b.n, ret);
+	return r <= 0 ? r : join_tokens_parse((const char *)b.p, b.n, ret);
 }
 
 static int
@@ -211,15 +188,12 @@ add_line(struct buf *b, const struct join_token *t)
 int
 join_tokens_save(const char *dir, const struct join_tokens *t)
 {
-	_cleanup_(freep) char *path = path_join(dir, JOIN_TOKENS_FILE);
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
-	int r = path ? fs_mkdir_p(dir, 0700) : -ENOMEM;
+	int r = kept_begin(&form, &b);
 
-	if (r == 0)
-		r = buf_adds(&b, HEAD FILE_VERSION "\n");
 	for (size_t i = 0; r == 0 && i < t->n; i++)
 		r = add_line(&b, &t->v[i]);
-	return r < 0 ? r : fs_replace(path, b.p, b.n, 0600, NULL);
+	return r < 0 ? r : kept_write(dir, JOIN_TOKENS_FILE, &b);
 }
 
 /* ---- the list */

@@ -8,21 +8,44 @@
 
 #include "common/fs.h"
 
+/* *text is behind the first line afterwards. */
+static int
+take_head(const struct kept_form *form, char **text)
+{
+	size_t n = strlen(form->name);
+	char *line;
+
+	if (!starts_with(*text, form->name) || (*text)[n] != ' ')
+		return form->bare ? 0 : -EBADMSG;
+	line = strsep(text, "\n");
+	return !*text ? -EBADMSG : streq(line + n + 1, form->version) ? 0 : -EPROTONOSUPPORT;
+}
+
 int
-kept_lines(const char *text, size_t n, kept_line_fn take, void *to)
+kept_lines(const struct kept_form *form, const char *text, size_t n, kept_line_fn take, void *to)
 {
 	_cleanup_(freep) char *copy = strndup(text, n);
 	char *rest = copy, *line;
-	int r = 0;
+	int r;
 
 	if (!copy)
 		return -ENOMEM;
 	if (strlen(copy) != n)
 		return -EBADMSG;
-	while (r == 0 && (line = strsep(&rest, "\n")))
-		if (*line)
-			r = take(line, to);
+	r = take_head(form, &rest);
+	while (r == 0 && *rest) {
+		line = strsep(&rest, "\n");
+		if (!rest) /* it is cut */
+			return -EBADMSG;
+		r = take(line, to);
+	}
 	return r;
+}
+
+int
+kept_begin(const struct kept_form *form, struct buf *b)
+{
+	return buf_addf(b, "%s %s\n", form->name, form->version);
 }
 
 int

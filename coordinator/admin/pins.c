@@ -12,6 +12,8 @@
 
 #define FILE_MAX (1u << 17) /* more than PINS_MAX lines have */
 
+static const struct kept_form form = { "dray-pins", "1", true };
+
 void
 pins_done(struct pins *p)
 {
@@ -88,7 +90,7 @@ take_line(char *line, void *arg)
 int
 pins_parse(const char *text, size_t n, struct pins *ret)
 {
-	int r = kept_lines(text, n, take_line, ret);
+	int r = kept_lines(&form, text, n, take_line, ret);
 
 	if (r < 0)
 		pins_done(ret);
@@ -108,7 +110,7 @@ int
 pins_save(const char *dir, const struct pins *p)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
-	int r = 0;
+	int r = kept_begin(&form, &b);
 
 	for (size_t i = 0; r == 0 && i < p->n; i++) {
 		char hex[DIGEST_HEX_SIZE];

@@ -12,6 +12,8 @@
 
 #define FILE_MAX (1u << 20) /* more than STANDING_MAX lines have */
 
+static const struct kept_form form = { "dray-workers", "1", true };
+
 const char *
 standing_name(enum standing s)
 {
@@ -53,7 +55,7 @@ take_line(char *line, void *arg)
 int
 standings_parse(const char *text, size_t n, struct standings *ret)
 {
-	int r = kept_lines(text, n, take_line, ret);
+	int r = kept_lines(&form, text, n, take_line, ret);
 
 	if (r < 0)
 		standings_done(ret);
@@ -73,7 +75,7 @@ int
 standings_save(const char *dir, const struct standings *s)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
-	int r = 0;
+	int r = kept_begin(&form, &b);
 
 	for (size_t i = 0; r == 0 && i < s->n; i++)
 		r = buf_addf(&b, "%s %s %s\n", standing_name(s->v[i].is), s->v[i].name,

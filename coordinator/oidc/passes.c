@@ -12,11 +12,11 @@
 #include "common/buf.h"
 #include "coordinator/admin/kept.h"
 
-#define HEAD "dray-passes "
-#define PASSES_FORMAT "1"
 #define SPENT "spent "
 #define FILE_MAX (2u << 20) /* more than all lines have */
 #define FIELDS 9
+
+static const struct kept_form form = { "dray-passes", "1", false };
 
 void
 passes_done(struct passes *p)
@@ -227,40 +227,29 @@ take_spent(char *line, struct passes *ret)
 }
 
 static int
-take_lines(char *rest, struct passes *ret)
+take_any(char *line, void *to)
 {
-	char *line = strsep(&rest, "\n");
+	struct passes *p = to;
 	struct pass k;
-	int r = 0;
+	int r;
 
-	if (!starts_with(line, HEAD))
-		return -EBADMSG;
-	if (!streq(line + strlen(HEAD), PASSES_FORMAT))
-		return -EPROTONOSUPPORT;
-	while (r == 0 && (line = strsep(&rest, "\n"))) {
-		if (!*line)
-			continue;
-		if (starts_with(line, SPENT))
-			r = take_spent(line + strlen(SPENT), ret);
-		else if (!take_line(line, &k) || passes_find(ret, k.key.curve_public) ||
-			 signs_as_another(ret, &k) || !is_pass(&k))
-			r = -EBADMSG;
-		else
-			r = put_pass(ret, &k, 0);
-	}
+	if (starts_with(line, SPENT))
+		r = take_spent(line + strlen(SPENT), p);
+	else if (!take_line(line, &k) || passes_find(p, k.key.curve_public) ||
+		 signs_as_another(p, &k) || !is_pass(&k))
+		r = -EBADMSG;
+	else
+		r = put_pass(p, &k, 0);
 	return r == 0 || r == -ENOMEM ? r : -EBADMSG;
 }
 
 int
 passes_parse(const char *text, size_t n, struct passes *ret)
 {
-	_cleanup_(freep) char *copy = strndup(text, n);
 	int r;
 
 	*ret = (struct passes)PASSES_INIT;
-	if (!copy)
-		return -ENOMEM;
-	r = strlen(copy) == n ? take_lines(copy, ret) : -EBADMSG;
+	r = kept_lines(&form, text, n, take_any, ret);
 	if (r < 0)
 		passes_done(ret);
 	return r;
@@ -295,7 +284,7 @@ int
 passes_save(const char *dir, const struct passes *p)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
-	int r = buf_adds(&b, HEAD PASSES_FORMAT "\n");
+	int r = kept_begin(&form, &b);
 
 	for (size_t i = 0; r == 0 && i < p->n; i++)
 		r = put_line(&b, &p->v[i]);

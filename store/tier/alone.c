@@ -40,13 +40,9 @@ alone_send(void *arg, uint32_t number, enum wire_type type, const ProtobufCMessa
 static int
 say_hello(struct alone *a)
 {
-	char software[] = "dray " PACKAGE_VERSION;
 	Dray__Hello m;
 
-	dray__hello__init(&m);
-	m.version_min = m.version_max = WIRE_VERSION;
-	m.role = a->role;
-	m.software = software;
+	wire_hello(&m, a->role);
 	return wire_send(a->socket, NULL, WIRE_HELLO, &m.base, NULL, 0);
 }
 

@@ -148,10 +148,9 @@ void
 say_hello(void *socket, struct tally *t)
 {
 	char role[] = "client";
-	Dray__Hello m = DRAY__HELLO__INIT;
+	Dray__Hello m;
 
-	m.version_min = m.version_max = WIRE_VERSION;
-	m.role = role;
+	wire_hello(&m, role);
 	say(socket, t, 0, WIRE_HELLO, &m.base, NULL, 0);
 }
 

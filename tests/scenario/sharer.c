@@ -148,9 +148,7 @@ deaf(void *ctx, const struct conf *conf, unsigned n, const char *hex)
 		socket_connect_monitored(ctx, conf->client.coordinator, &me, its.curve_public, 1000,
 			&socket, &monitor) < 0)
 		return 1;
-	dray__hello__init(&hello);
-	hello.version_min = hello.version_max = WIRE_VERSION;
-	hello.role = role;
+	wire_hello(&hello, role);
 	if (wire_send(socket, NULL, WIRE_HELLO, &hello.base, NULL, 0) < 0)
 		return 1;
 	dray__shared_get__init(&get);

@@ -105,8 +105,8 @@ await(uint32_t number)
 int
 main(int argc, char **argv)
 {
-	char role[] = "client", software[] = "twice";
-	Dray__Hello hello = DRAY__HELLO__INIT;
+	char role[] = "client";
+	Dray__Hello hello;
 	int r;
 
 	if (argc != 6 || digest_parse(argv[5], &toolchain) < 0)
@@ -120,9 +120,7 @@ main(int argc, char **argv)
 			ctx, argv[1], &client, worker.curve_public, JOB_HEARTBEAT_MS, &s);
 	if (r < 0)
 		die(argv[1], r);
-	hello.version_min = hello.version_max = WIRE_VERSION;
-	hello.role = role;
-	hello.software = software;
+	wire_hello(&hello, role);
 	r = wire_send(s, NULL, WIRE_HELLO, &hello.base, NULL, 0);
 	if (r < 0)
 		die("Hello", r);

@@ -83,6 +83,9 @@ test_standings_wrong(void **state)
 		"drained  -\n",
 		"drained w1 -\nremoved w1 -\n",
 		"drained w\033[2J -\n",
+		"drained w1 -\nremoved w2 -", /* it is cut */
+		"dray-workers 1",
+		"dray-pins 1\ndrained w1 -\n",
 	};
 	struct standings s = { NULL, 0 };
 	char name[KEYS_NAME_MAX + 2];
@@ -95,6 +98,12 @@ test_standings_wrong(void **state)
 	}
 	assert_int_equal(standings_parse("drained w1 -\0", 13, &s), -EBADMSG);
 	assert_int_equal(standings_parse("", 0, &s), 0);
+	assert_int_equal(standings_parse("dray-workers 1\n", 15, &s), 0);
+	assert_int_equal(standings_parse("dray-workers 2\n", 15, &s), -EPROTONOSUPPORT);
+	/* as before there was a first line */
+	assert_int_equal(standings_parse("drained w1 -\n", 13, &s), 0);
+	assert_int_equal(s.n, 1);
+	standings_done(&s);
 	assert_int_equal(standings_set(&s, "w 1", "", STANDING_DRAINED), -EINVAL);
 	assert_int_equal(standings_set(&s, "w1", "key", STANDING_DRAINED), -EINVAL);
 	memset(name, 'n', sizeof(name));
@@ -193,6 +202,10 @@ test_pins_wrong(void **state)
 	}
 	assert_int_equal(pins_parse(HEX "0 a\0", 67, &p), -EBADMSG);
 	assert_int_equal(pins_parse("", 0, &p), 0);
+	assert_int_equal(pins_parse("dray-pins 2\n", 12, &p), -EPROTONOSUPPORT);
+	assert_int_equal(pins_parse(HEX "0 a", 66, &p), -EBADMSG);
+	assert_int_equal(pins_parse(HEX "0 a\n", 67, &p), 0);
+	pins_done(&p);
 	for (unsigned i = 0; i < PINS_MAX; i++) {
 		id = id_of(i);
 		assert_int_equal(pins_add(&p, &id, "x"), 0);

@@ -403,14 +403,12 @@ on_message(struct lend *l, const struct wire_msg *m)
 static int
 send_open(struct lend *l)
 {
-	static char role[] = "client", software[] = "dray " PACKAGE_VERSION;
-	Dray__Hello hello = DRAY__HELLO__INIT;
+	char role[] = "client";
+	Dray__Hello hello;
 	Dray__JobOpen open = DRAY__JOB_OPEN__INIT;
 	int r;
 
-	hello.version_min = hello.version_max = WIRE_VERSION;
-	hello.role = role;
-	hello.software = software;
+	wire_hello(&hello, role);
 	r = wire_send(l->socket, NULL, WIRE_HELLO, &hello.base, NULL, 0);
 	open.ticket = l->in->ticket;
 	open.signature = l->in->signature;
