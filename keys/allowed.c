@@ -97,6 +97,7 @@ parse_key_line(struct file_span line, struct allowed_key *ret, struct keys_fault
 	ret->signs = words.signs;
 	memcpy(ret->sign_public, words.sign, sizeof(ret->sign_public));
 	ret->revoked = words.revoked;
+	ret->until_s = words.until_s;
 	return true;
 }
 
@@ -153,7 +154,8 @@ find_namesake(struct numbered_key *v, size_t n, struct keys_fault *f)
 	if (n > 1)
 		qsort(v, n, sizeof(*v), compare_names);
 	for (i = 0; i < n; i++) {
-		if (v[i].key.role != ROLE_WORKER || !v[i].key.name[0] || v[i].key.revoked)
+		if (v[i].key.role != ROLE_WORKER || !v[i].key.name[0] || v[i].key.revoked ||
+			v[i].key.until_s)
 			continue;
 		if (last && streq(last->key.name, v[i].key.name))
 			note_again(f, last, &v[i], "the name of this worker");
@@ -314,6 +316,22 @@ allowed_keys_may_be(const struct allowed_keys *a, const char *curve_public, cons
 		if (a->v[i].role == ROLE_WORKER && !a->v[i].revoked && streq(a->v[i].name, name))
 			return false;
 	return true;
+}
+
+bool
+allowed_keys_end(struct allowed_keys *a, uint64_t now_s)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < a->n; i++) {
+		struct allowed_key *k = &a->v[i];
+
+		if (!k->until_s || k->over || now_s < k->until_s)
+			continue;
+		k->over = true;
+		any |= !k->revoked;
+	}
+	return any;
 }
 
 void

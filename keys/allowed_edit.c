@@ -4,6 +4,7 @@
 #include "keys/allowed_edit.h"
 
 #include <errno.h>
+#include <inttypes.h>
 
 #include "keys/key_line.h"
 
@@ -28,6 +29,8 @@ add_line(const struct allowed_key *k, struct buf *b)
 		keys_hex(k->sign_public, SIGN_KEY_SIZE, hex);
 		r = buf_addf(b, " sign=%s", hex);
 	}
+	if (r == 0 && k->until_s)
+		r = buf_addf(b, " until=%" PRIu64, k->until_s);
 	if (r == 0 && k->revoked)
 		r = buf_adds(b, " revoked");
 	return r == 0 ? buf_add(b, "\n", 1) : r;

@@ -75,10 +75,33 @@ set_sign(struct key_words *w, struct file_span value, struct keys_fault *f)
 	return !*f->what;
 }
 
+#define UNTIL_DIGITS 12 /* some thousand years */
+
+static bool
+set_until(struct key_words *w, struct file_span value, struct keys_fault *f)
+{
+	char shown[KEY_LINE_SHOWN];
+	uint64_t n = 0;
+	bool ok = value.n > 0 && value.n <= UNTIL_DIGITS;
+
+	for (size_t i = 0; ok && i < value.n; i++) {
+		ok = value.p[i] >= '0' && value.p[i] <= '9';
+		n = n * 10 + (uint64_t)(value.p[i] - '0');
+	}
+	if (w->until_s)
+		key_line_fault(f, "there is a second until=");
+	else if (!ok || n == 0)
+		key_line_fault(f, "until=\"%s\" is no time: that is seconds since 1970",
+			key_line_shown(value, shown));
+	else
+		w->until_s = n;
+	return !*f->what;
+}
+
 static bool
 take_word(struct file_span word, bool with_sign, struct key_words *w, struct keys_fault *f)
 {
-	const char *known = with_sign ? "namespace=, sign= and revoked" : "namespace= and revoked";
+	const char *known = with_sign ? "namespace=, sign=, until= and revoked" : "namespace= and revoked";
 	struct file_span value;
 	char shown[KEY_LINE_SHOWN];
 
@@ -92,6 +115,8 @@ take_word(struct file_span word, bool with_sign, struct key_words *w, struct key
 		return set_text(w->namespace, value, word, "namespace", f);
 	if (with_sign && begins(word, "sign=", &value))
 		return set_sign(w, value, f);
+	if (with_sign && begins(word, "until=", &value))
+		return set_until(w, value, f);
 	if (memchr(word.p, '=', word.n)) {
 		key_line_fault(f, "\"%s\" is none of the words that a line may have: a name, %s",
 			key_line_shown(word, shown), known);

@@ -14,10 +14,11 @@ struct key_words {
 	bool signs; /* sign= is given */
 	uint8_t sign[SIGN_KEY_SIZE];
 	bool revoked;
+	uint64_t until_s; /* until=, since 1970; 0: not given */
 };
 
-/* Reads the words behind a key, up to the line's end or a comment. with_sign: sign= may be one of
- * them. False: ret_fault->what says which word is wrong, and why. */
+/* Reads the words behind a key, up to the line's end or a comment. with_sign: sign=
+ * and until= may be among them. False: ret_fault->what says which word is wrong, and why. */
 bool key_line_words(struct file_span *rest, bool with_sign, struct key_words *ret,
 	struct keys_fault *ret_fault);
 /* Sets `what` with a printf's text, of which each "%s" is to be a word by key_line_shown. */
