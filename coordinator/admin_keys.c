@@ -146,6 +146,27 @@ key_list_add(struct server *s, const struct allowed_key *k, char *why, size_t n)
 	return change_list(s, with_line, k, why, n);
 }
 
+static int
+with_rotated(const struct list *l, const void *arg, struct buf *ret, char *why, size_t n)
+{
+	const struct key_change *c = arg;
+	struct keys_fault fault = { .line = 0 };
+	int r = allowed_list_rotate(text_of(l), l->text.n, c->old_curve, c->fresh, c->now_s,
+		c->until_s, c->revoked, ret, &fault);
+
+	if (r == -EBADMSG)
+		snprintf(why, n, "the list would be wrong in line %u: %s", fault.line, fault.what);
+	else if (r < 0)
+		snprintf(why, n, "its line is another one by now");
+	return r == -EALREADY || r == -ENOENT ? -EBADMSG : r;
+}
+
+int
+key_list_rotate(struct server *s, const struct key_change *c, char *why, size_t n)
+{
+	return change_list(s, with_rotated, c, why, n);
+}
+
 int
 admin_key_add(struct server *s, const Dray__AdminKey *m, char *why, size_t n)
 {
@@ -160,7 +181,8 @@ admin_key_add(struct server *s, const Dray__AdminKey *m, char *why, size_t n)
 	return r;
 }
 
-/* The key that is meant: itself, or the one that has that name. NULL: see why. */
+/* The key that is meant: itself, or the one that has that name; of one that has come in the place
+ * of others (until_s) the last. NULL: see why. */
 static const char *
 find_key(const struct server *s, const Dray__AdminKey *m, char *why, size_t n)
 {
@@ -172,9 +194,10 @@ find_key(const struct server *s, const Dray__AdminKey *m, char *why, size_t n)
 		const struct allowed_key *k = &s->keys.v[i];
 
 		if (!*m->name || !streq(k->name, m->name) ||
-			(*m->role && role_parse(m->role) != k->role) || (k->revoked && found))
+			(*m->role && role_parse(m->role) != k->role) ||
+			((k->revoked || k->until_s) && found))
 			continue;
-		if (found && !found->revoked) {
+		if (found && !found->revoked && !found->until_s) {
 			snprintf(why, n,
 				"%s is the name of several keys: say which (drayctl key list)",
 				CLEAN(m->name));
@@ -185,6 +208,23 @@ find_key(const struct server *s, const Dray__AdminKey *m, char *why, size_t n)
 	if (!found)
 		snprintf(why, n, "no key has the name \"%s\" (drayctl key list)", CLEAN(m->name));
 	return found ? found->curve_public : NULL;
+}
+
+/* Whether without that key no admin could come but by the socket. */
+static bool
+is_last_admin(const struct server *s, const char *curve)
+{
+	const struct allowed_key *own = allowed_keys_find(&s->keys, curve);
+
+	if (!own || own->role != ROLE_ADMIN)
+		return false;
+	for (size_t i = 0; i < s->keys.n; i++) {
+		const struct allowed_key *k = &s->keys.v[i];
+
+		if (k != own && k->role == ROLE_ADMIN && !k->revoked && !k->over && !k->until_s)
+			return false;
+	}
+	return true;
 }
 
 static int
@@ -218,8 +258,29 @@ bar_run(struct server *s, const char *curve, char *why, size_t n)
 	return 0;
 }
 
+/* Its node's keys before it, which are not named by themselves. */
+static void
+revoke_earlier(struct server *s, const char *curve)
+{
+	const struct allowed_key *k = NULL;
+	char why[300];
+
+	for (size_t i = 0; i < s->keys.n && !k; i++)
+		if (streq(s->keys.v[i].curve_public, curve))
+			k = &s->keys.v[i];
+	for (size_t i = 0; k && i < s->keys.n; i++) {
+		const struct allowed_key *old = &s->keys.v[i];
+
+		if (old->until_s && !old->revoked && old->role == k->role && *k->name &&
+			streq(old->name, k->name) &&
+			change_list(s, with_revoked, old->curve_public, why, sizeof(why)) < 0)
+			log_error("an earlier key of %s is not revoked: %s", k->name, why);
+	}
+}
+
 int
-admin_key_revoke(struct server *s, const Dray__AdminKey *m, char *why, size_t n)
+admin_key_revoke(struct server *s, const struct wire_peer *from, const Dray__AdminKey *m, char *why,
+	size_t n)
 {
 	char curve[CURVE_KEY_SIZE];
 	const char *meant = s->local ? "" : find_key(s, m, why, n);
@@ -228,10 +289,18 @@ admin_key_revoke(struct server *s, const Dray__AdminKey *m, char *why, size_t n)
 	if (!meant)
 		return -ENOENT;
 	snprintf(curve, sizeof(curve), "%s", meant); /* it may lie in the list */
+	if (*from->curve && is_last_admin(s, curve)) {
+		snprintf(why, n,
+			"it is the last admin's key: let another one in first, or revoke it on the "
+			"coordinator's machine, by its socket");
+		return -EINVAL;
+	}
 	run = oidc_revoke(s, curve, why, n);
 	r = change_list(s, with_revoked, curve, why, n);
 	if (r == -ENOENT && run != -ENOENT)
 		r = bar_run(s, curve, why, n);
+	if (r == 0 && !*m->curve_public)
+		revoke_earlier(s, curve);
 	/* whatever became of the list: as long as its pass is known it is let in no more */
 	if (r < 0 && run != -ENOENT)
 		keys_reload(s);

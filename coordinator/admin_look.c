@@ -343,6 +343,8 @@ fill_keys(struct server *s, struct look *l)
 		if (k->signs)
 			m->sign_public = (ProtobufCBinaryData){ SIGN_KEY_SIZE, k->sign_public };
 		m->revoked = k->revoked;
+		m->until_s = k->until_s;
+		m->over = k->over;
 	}
 	count_connections(s, l->keys);
 	l->m.key = l->key_list;

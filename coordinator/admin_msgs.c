@@ -228,6 +228,19 @@ admin_join_refused(
 }
 
 void
+admin_rotated(struct server *s, const struct wire_peer *from, const char *what)
+{
+	write_down(s, from, "key rotate", what, AUDIT_DONE, "");
+}
+
+void
+admin_rotate_refused(
+	struct server *s, const struct wire_peer *from, const char *what, const char *why)
+{
+	write_refused(s, from, "key rotate", what, why);
+}
+
+void
 admin_refused(struct server *s, const struct wire_peer *from, const char *act, const char *why)
 {
 	write_refused(s, from, act, "", why);
@@ -282,8 +295,12 @@ find_worker(struct server *s, const char *name, struct meant *ret, struct outcom
 	for (size_t i = 0; i < s->keys.n; i++)
 		if (s->keys.v[i].role == ROLE_WORKER && streq(s->keys.v[i].name, name)) {
 			ret->curve = s->keys.v[i].curve_public;
-			return true;
+			/* not one that it had before, if there is another */
+			if (!s->keys.v[i].until_s)
+				break;
 		}
+	if (*ret->curve)
+		return true;
 	return refuse(o, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
 		"no worker %s is here, or was named (drayctl workers lists them)", CLEAN(name));
 }
@@ -445,10 +462,10 @@ do_key(struct server *s, const struct wire_peer *from, const Dray__AdminAct *m, 
 	bool add = m->what == DRAY__ADMIN_WHAT__ADMIN_KEY_ADD;
 	int r;
 
-	(void)from;
 	if (!m->key)
 		return refuse(o, DRAY__VERDICT__VERDICT_MALFORMED, "no key is named");
-	r = (add ? admin_key_add : admin_key_revoke)(s, m->key, o->text, sizeof(o->text));
+	r = add ? admin_key_add(s, m->key, o->text, sizeof(o->text))
+		: admin_key_revoke(s, from, m->key, o->text, sizeof(o->text));
 	if (r < 0) {
 		o->result = r == -EINVAL || r == -EBADMSG || r == -ENOENT ? AUDIT_REFUSED
 									  : AUDIT_FAILED;

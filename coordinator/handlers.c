@@ -24,6 +24,7 @@ static void on_hello(struct server *s, struct peer *p, const struct wire_peer *f
 static const struct handler_row rows[] = {
 	{ WIRE_HELLO, on_hello, ROLE_NONE, NULL },
 	{ WIRE_JOIN, on_join, ROLE_NONE, NULL },
+	{ WIRE_ROTATE, on_rotate, ROLE_NONE, NULL },
 	{ WIRE_JOB_REQUEST, on_job_request, ROLE_CLIENT, NULL },
 	{ WIRE_JOB_RETRY, on_job_retry, ROLE_CLIENT, NULL },
 	{ WIRE_JOB_FINISHED, on_job_finished, ROLE_CLIENT, NULL },
@@ -108,8 +109,8 @@ on_hello(struct server *s, struct peer *p, const struct wire_peer *from,
 {
 	const Dray__Hello *m = (const Dray__Hello *)body;
 	static char vouches[] = WIRE_VOUCHES, peers[] = WIRE_PEERS, admins[] = WIRE_ADMIN;
-	static char refills[] = WIRE_REFILLS, pushes[] = WIRE_PUSHES;
-	char *features[CACHE_FEATURES_MAX + 5];
+	static char refills[] = WIRE_REFILLS, pushes[] = WIRE_PUSHES, rotates[] = WIRE_ROTATES;
+	char *features[CACHE_FEATURES_MAX + 6];
 	Dray__Welcome welcome;
 	enum role role = hello_role(s, p, from, m);
 
@@ -136,6 +137,8 @@ on_hello(struct server *s, struct peer *p, const struct wire_peer *from,
 	if (s->desk)
 		features[welcome.n_features++] = refills;
 	features[welcome.n_features++] = pushes;
+	if (!s->local)
+		features[welcome.n_features++] = rotates;
 	welcome.features = features;
 	server_send(s, p, WIRE_WELCOME, &welcome.base);
 }

@@ -64,13 +64,14 @@ keys_load(struct server *s, char **ret_error)
 	if (r == -EBADMSG) {
 		if (asprintf(ret_error,
 			    "%s: line %u: %s. A line is: ROLE PUBLIC-KEY [NAME] "
-			    "[namespace=NAMESPACE] [sign=KEY] [revoked].",
+			    "[namespace=NAMESPACE] [sign=KEY] [until=SECONDS] [revoked].",
 			    path, fault.line, fault.what) < 0)
 			*ret_error = NULL;
 		return r;
 	}
 	if (r < 0)
 		return fail(ret_error, r, "cannot read the allowed keys", path);
+	(void)allowed_keys_end(&keys, tokens_now(s));
 	r = oidc_apply(s, &keys);
 	if (r < 0) {
 		allowed_keys_done(&keys);
@@ -148,4 +149,6 @@ keys_check(struct server *s)
 		return;
 	if (!fs_same_file(&st, &s->keys_stat))
 		keys_reload(s);
+	else if (allowed_keys_end(&s->keys, tokens_now(s)))
+		keys_changed(s);
 }

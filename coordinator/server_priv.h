@@ -1,9 +1,10 @@
 /* The server's structs, for its files only. From the bottom up, each calls only what is above it
- * here: peers.c (the connected peers and their roles), answer.c (what a peer is told), key_file.c
- * (the allowed keys), vouch_msgs.c (the producers among them), alike.c, client_msgs.c,
- * worker_msgs.c, holders.c, join_msgs.c, cache_msgs.c, sample_msgs.c, refill_msgs.c, purge_msgs.c,
- * status_cache.c and status_msg.c (what each side says), shots.c (the page), act.c (the scheduler's
- * actions become messages), handlers.c (the table of messages), server.c (sockets, loop, signals).
+ * here: peers.c (the connected peers and their roles), answer.c (what a peer is told),
+ * key_file.c (the allowed keys), vouch_msgs.c (the producers among them), alike.c,
+ * client_msgs.c, worker_msgs.c, holders.c, join_msgs.c, rotate_msgs.c, cache_msgs.c,
+ * sample_msgs.c, refill_msgs.c, purge_msgs.c, status_cache.c and status_msg.c (what each side
+ * says), shots.c (the page), act.c (the scheduler's actions become messages), handlers.c (the
+ * table of messages), server.c (sockets, loop, signals).
  */
 #ifndef DRAY_COORDINATOR_SERVER_PRIV_H
 #define DRAY_COORDINATOR_SERVER_PRIV_H
@@ -185,6 +186,10 @@ void admin_put_aside(
 void admin_joined(struct server *s, const struct wire_peer *from, const char *what);
 void admin_join_refused(
 	struct server *s, const struct wire_peer *from, const char *what, const char *why);
+/* The same of one that has another key come in its place. */
+void admin_rotated(struct server *s, const struct wire_peer *from, const char *what);
+void admin_rotate_refused(
+	struct server *s, const struct wire_peer *from, const char *what, const char *why);
 struct admin_who {
 	char name[KEYS_NAME_MAX + 1]; /* "": it has none */
 	char from[128];		      /* by what it was let in */
@@ -202,9 +207,19 @@ void admin_bar(struct server *s, const struct wire_peer *from, struct peer *p, c
  * or why not, is in why. 0; -EINVAL, -EBADMSG, -ENOENT: what was asked for cannot be; or another
  * -errno. */
 int admin_key_add(struct server *s, const Dray__AdminKey *m, char *why, size_t n);
-int admin_key_revoke(struct server *s, const Dray__AdminKey *m, char *why, size_t n);
+/* from: who asks: of the admins' keys the last one is revoked by the coordinator's socket alone. */
+int admin_key_revoke(struct server *s, const struct wire_peer *from, const Dray__AdminKey *m,
+	char *why, size_t n);
 /* The same of one that joins. */
 int key_list_add(struct server *s, const struct allowed_key *k, char *why, size_t n);
+/* And of one that comes in the place of another one: as of allowed_list_rotate. */
+struct key_change {
+	const char *old_curve;
+	const struct allowed_key *fresh;
+	uint64_t now_s, until_s;
+	bool revoked;
+};
+int key_list_rotate(struct server *s, const struct key_change *c, char *why, size_t n);
 
 /* admin_tokens.c: tokens are made and revoked. What was done, or why not, is in why; errors as
  * above, and -ENOSPC. */
@@ -253,6 +268,10 @@ void oidc_step(struct server *s);
 
 /* join_msgs.c: a key joins by a token (link.proto) */
 void on_join(struct server *s, struct peer *p, const struct wire_peer *from,
+	const ProtobufCMessage *body);
+
+/* rotate_msgs.c: a key has another one come in its place (link.proto) */
+void on_rotate(struct server *s, struct peer *p, const struct wire_peer *from,
 	const ProtobufCMessage *body);
 
 /* peers.c */

@@ -101,6 +101,17 @@ elder_of(struct server *s, const struct peer *p, const Dray__WorkerRegister *m)
 	return NULL;
 }
 
+/* Whether p's key has come in the place of the other one's (link.proto, Rotate). */
+static bool
+comes_after(const struct server *s, const struct peer *p, const struct peer *old)
+{
+	const struct allowed_key *was = allowed_keys_find(&s->keys, old->wire.curve);
+	const struct allowed_key *is = allowed_keys_find(&s->keys, p->wire.curve);
+
+	/* of a name one line alone has no until= */
+	return was && is && was->until_s && !is->until_s && *is->name && streq(was->name, is->name);
+}
+
 /* A name belongs to the worker that holds it now, but the same node may come again on a new
  * connection before the loss of its old one was noticed. */
 static bool
@@ -115,7 +126,8 @@ take_over(struct server *s, struct peer *p, const Dray__WorkerRegister *m)
 	sched_worker_get(w, &view);
 	old = peer_by_serial(s, view.tag);
 	if (old && !old->doomed) {
-		bool same_key = p->wire.curve[0] && streq(p->wire.curve, old->wire.curve);
+		bool same_key = p->wire.curve[0] &&
+				(streq(p->wire.curve, old->wire.curve) || comes_after(s, p, old));
 		bool same_place = !p->wire.curve[0] && streq(view.endpoint, m->endpoint);
 
 		if (!same_key && !same_place)

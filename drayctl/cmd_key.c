@@ -33,11 +33,12 @@ list_json(struct ctl *c, const Dray__AdminView *v)
 
 		sign_hex(k, hex);
 		json_array_append_new(
-			list, json_pack("{s:o, s:o, s:o, s:o, s:s, s:b, s:i}", "role",
+			list, json_pack("{s:o, s:o, s:o, s:o, s:s, s:b, s:i, s:o, s:b}", "role",
 				      ctl_json_text(k->role), "key", ctl_json_text(k->curve_public),
 				      "name", ctl_json_text(k->name), "namespace",
 				      ctl_json_text(k->namespace_), "sign", hex, "revoked",
-				      k->revoked, "connections", (int)k->connections));
+				      k->revoked, "connections", (int)k->connections, "until",
+				      ctl_json_number(k->until_s), "over", k->over));
 	}
 	return ctl_print_json(
 		c, json_pack("{s:o, s:o}", "keys", list, "more", ctl_json_number(v->more_keys)));
@@ -64,6 +65,8 @@ list_text(struct ctl *c, const Dray__AdminView *v)
 		grid_add(g, "%s", *k->namespace_ ? k->namespace_ : "-");
 		if (k->revoked)
 			grid_add(g, "revoked");
+		else if (k->over)
+			grid_add(g, "over");
 		else
 			grid_add(g, "%u", k->connections);
 	}

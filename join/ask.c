@@ -11,6 +11,7 @@
 
 #include "common/clock.h"
 #include "common/text/why.h"
+#include "keys/rotation.h"
 #include "proto/socket.h"
 #include "proto/wire.h"
 
@@ -24,9 +25,25 @@ enum step {
 	STEP_END
 };
 
+struct asking;
+
+struct question {
+	enum step (*begin)(struct asking *a); /* the connection is there */
+	enum step (*take)(struct asking *a, const struct wire_msg *m);
+	const char *refused; /* what it means that the coordinator does not let the key in, */
+	int refused_as;	     /* and the error of it */
+	const char *known;   /* what says the coordinator's key */
+	const char *if_new;  /* what helps if the coordinator's key is another one by now */
+};
+
 struct asking {
-	const struct join_in *in;
+	const struct question *question;
+	const char *endpoint, *server; /* the coordinator's CURVE key */
+	const struct identity *id;
+	const struct join_in *in; /* of one that joins; as the next one */
 	struct joined *ret;
+	const struct rotate_in *rotate; /* of one that has another key, */
+	struct rotated *rotated;	/* unless it asks whether that is let in: NULL */
 	char **ret_why;
 	void *ctx, *socket;
 	struct monitor *monitor;
@@ -61,8 +78,8 @@ connect_anew(struct asking *a)
 	monitor_freep(&a->monitor);
 	socket_closep(&a->socket);
 	a->sent = false;
-	return socket_connect_monitored(a->ctx, a->in->endpoint, a->in->id,
-		a->in->word->curve_public, HEARTBEAT_MS, &a->socket, &a->monitor);
+	return socket_connect_monitored(
+		a->ctx, a->endpoint, a->id, a->server, HEARTBEAT_MS, &a->socket, &a->monitor);
 }
 
 static enum step
@@ -110,16 +127,12 @@ take_events(struct asking *a)
 		case MONITOR_PEER_GONE:
 			return STEP_ON;
 		case MONITOR_CONNECTED:
-			if (!a->sent && send_join(a) == STEP_END)
+			if (!a->sent && a->question->begin(a) == STEP_END)
 				return STEP_END;
 			break;
 		case MONITOR_REFUSED:
-			return end(a, -EACCES,
-				"the coordinator at %s lets in no key that it does not know: the "
-				"token has expired, or was used or revoked, some time ago, or this "
-				"key was revoked; ask an admin for a new token (drayctl token "
-				"create)",
-				a->in->endpoint);
+			return end(a, a->question->refused_as, "the coordinator at %s %s",
+				a->endpoint, a->question->refused);
 		case MONITOR_PUT_OFF:
 			a->put_off = true;
 			return STEP_AGAIN;
@@ -158,6 +171,115 @@ take_joined(struct asking *a, const Dray__Joined *m)
 }
 
 static enum step
+take_to_join(struct asking *a, const struct wire_msg *m)
+{
+	return m->info->type == WIRE_JOINED ? take_joined(a, (const Dray__Joined *)m->body)
+					    : STEP_ON;
+}
+
+static const struct question to_join = {
+	.begin = send_join,
+	.take = take_to_join,
+	.refused = "lets in no key that it does not know: the token has expired, or was used or "
+		   "revoked, some time ago, or this key was revoked; ask an admin for a new token "
+		   "(drayctl token create)",
+	.refused_as = -EACCES,
+	.known = "the token says",
+	.if_new = "If the coordinator's key is new, ask an admin for a new token",
+};
+
+/* ---- another key in the place of one */
+
+static enum step
+send_hello(struct asking *a)
+{
+	char role[16];
+	Dray__Hello m;
+	int r;
+
+	snprintf(role, sizeof(role), "%s", a->rotate->worker ? "worker" : "client");
+	wire_hello(&m, role);
+	r = wire_send(a->socket, NULL, WIRE_HELLO, &m.base, NULL, 0);
+	a->sent = r == 0;
+	return r < 0 ? end(a, r, "cannot ask: %s", strerror(-r)) : STEP_ON;
+}
+
+static enum step
+send_rotate(struct asking *a)
+{
+	const struct rotate_in *in = a->rotate;
+	Dray__Rotate m = DRAY__ROTATE__INIT;
+	struct rotation p;
+	int r = rotation_make(in->old, in->fresh, a->server, &p);
+
+	if (r == 0) {
+		m.curve_public = p.curve_public;
+		m.sign_public = (ProtobufCBinaryData){ SIGN_KEY_SIZE, p.sign_public };
+		m.by_new = (ProtobufCBinaryData){ SIGNATURE_SIZE, p.by_new };
+		m.by_old = (ProtobufCBinaryData){ SIGNATURE_SIZE, p.by_old };
+		m.mac = (ProtobufCBinaryData){ ROTATION_MAC_SIZE, p.mac };
+		m.overlap_s = in->overlap_s;
+		m.stolen = in->stolen;
+		r = wire_send(a->socket, NULL, WIRE_ROTATE, &m.base, NULL, 0);
+	}
+	return r < 0 ? end(a, r, "cannot ask: %s", strerror(-r)) : STEP_ON;
+}
+
+static enum step
+take_welcome(struct asking *a, const Dray__Welcome *m)
+{
+	a->result = 0;
+	if (!a->rotated)
+		return STEP_END;
+	for (size_t i = 0; i < m->n_features; i++)
+		if (streq(m->features[i], WIRE_ROTATES))
+			return send_rotate(a);
+	return end(a, -EOPNOTSUPP,
+		"the coordinator is older than this dray, and knows of no keys that others come in "
+		"the place of: upgrade it first");
+}
+
+static enum step
+take_rotated(struct asking *a, const Dray__Rotated *m)
+{
+	struct rotated *d = a->rotated;
+
+	*d = (struct rotated){
+		.role = role_parse(m->role), .until_s = m->until_s, .already = m->already
+	};
+	if (d->role == ROLE_NONE || !name_ok(m->name) || !name_ok(m->namespace_))
+		return end(
+			a, -EPROTO, "the coordinator answers what this dray does not understand");
+	snprintf(d->name, sizeof(d->name), "%s", m->name);
+	snprintf(d->namespace, sizeof(d->namespace), "%s", m->namespace_);
+	a->result = 0;
+	return STEP_END;
+}
+
+static enum step
+take_to_rotate(struct asking *a, const struct wire_msg *m)
+{
+	if (m->info->type == WIRE_WELCOME)
+		return take_welcome(a, (const Dray__Welcome *)m->body);
+	return m->info->type == WIRE_ROTATED && a->rotated
+		       ? take_rotated(a, (const Dray__Rotated *)m->body)
+		       : STEP_ON;
+}
+
+static const struct question to_rotate = {
+	.begin = send_hello,
+	.take = take_to_rotate,
+	.refused = "does not let this key in: it was revoked, or another one has come in its place "
+		   "and its time is over",
+	.refused_as = -ENOKEY,
+	.known = "[client], or [worker], coordinator_key",
+	.if_new = "If the coordinator has a new key, an admin knows what to do (drayctl key "
+		  "rotate)",
+};
+
+/* ---- any of them */
+
+static enum step
 take_message(struct asking *a)
 {
 	_cleanup_(wire_msg_done) struct wire_msg m = WIRE_MSG_INIT;
@@ -169,12 +291,10 @@ take_message(struct asking *a)
 		return end(a, -EPROTO,
 			"the coordinator says what this dray does not understand: it is of another "
 			"version");
-	if (m.info->type == WIRE_JOINED)
-		return take_joined(a, (const Dray__Joined *)m.body);
 	if (m.info->type == WIRE_REFUSED)
 		return end(a, -EACCES, "the coordinator refuses: %.400s",
 			((const Dray__Refused *)m.body)->text);
-	return STEP_ON;
+	return a->question->take(a, &m);
 }
 
 /* A message first: the end of its connection is behind it. */
@@ -195,39 +315,78 @@ say_late(struct asking *a)
 {
 	if (a->put_off)
 		return end(a, -ENOTCONN,
-			"what answers at %s has another key than the token says, or is too busy: "
-			"is it the right endpoint? If the coordinator's key is new, ask an admin "
-			"for a new token",
-			a->in->endpoint);
+			"what answers at %s has another key than %s, or is too busy: is it the "
+			"right endpoint? %s",
+			a->endpoint, a->question->known, a->question->if_new);
 	return end(a, -ETIMEDOUT,
 		"no coordinator answers at %s: is it the right endpoint, does the coordinator run, "
 		"and does no firewall stand in between?",
-		a->in->endpoint);
+		a->endpoint);
+}
+
+static int
+ask(struct asking *a, uint64_t wait_ms)
+{
+	uint64_t until = clock_mono_ms() + wait_ms;
+	enum step s = STEP_ON;
+	int r = zmq_ctx_open(&a->ctx);
+
+	if (r == 0)
+		r = connect_anew(a);
+	if (r < 0)
+		return why_set(
+			a->ret_why, r, "%s: cannot connect: %s", a->endpoint, zmq_strerror(-r));
+	while (s != STEP_END) {
+		s = step(a);
+		if (s != STEP_END && clock_mono_ms() >= until)
+			s = say_late(a);
+		if (s != STEP_AGAIN)
+			continue;
+		poll(NULL, 0, AGAIN_MS);
+		r = connect_anew(a);
+		if (r < 0)
+			s = end(a, r, "%s: cannot connect: %s", a->endpoint, zmq_strerror(-r));
+	}
+	return a->result;
 }
 
 int
 join_ask(const struct join_in *in, struct joined *ret, char **ret_why)
 {
-	_cleanup_(asking_done) struct asking a = { .in = in, .ret = ret, .ret_why = ret_why };
-	uint64_t until = clock_mono_ms() + in->wait_ms;
-	enum step s = STEP_ON;
-	int r = zmq_ctx_open(&a.ctx);
+	_cleanup_(asking_done) struct asking a = { .question = &to_join,
+		.endpoint = in->endpoint,
+		.server = in->word->curve_public,
+		.id = in->id,
+		.in = in,
+		.ret = ret,
+		.ret_why = ret_why };
 
-	if (r == 0)
-		r = connect_anew(&a);
-	if (r < 0)
-		return why_set(
-			ret_why, r, "%s: cannot connect: %s", in->endpoint, zmq_strerror(-r));
-	while (s != STEP_END) {
-		s = step(&a);
-		if (s != STEP_END && clock_mono_ms() >= until)
-			s = say_late(&a);
-		if (s != STEP_AGAIN)
-			continue;
-		poll(NULL, 0, AGAIN_MS);
-		r = connect_anew(&a);
-		if (r < 0)
-			s = end(&a, r, "%s: cannot connect: %s", in->endpoint, zmq_strerror(-r));
-	}
-	return a.result;
+	return ask(&a, in->wait_ms);
+}
+
+int
+rotate_ask(const struct rotate_in *in, struct rotated *ret, char **ret_why)
+{
+	_cleanup_(asking_done) struct asking a = { .question = &to_rotate,
+		.endpoint = in->endpoint,
+		.server = in->coordinator->curve_public,
+		.id = in->old,
+		.rotate = in,
+		.rotated = ret,
+		.ret_why = ret_why };
+
+	return ask(&a, in->wait_ms);
+}
+
+int
+rotate_is_done(const struct rotate_in *in, char **ret_why)
+{
+	_cleanup_(asking_done) struct asking a = { .question = &to_rotate,
+		.endpoint = in->endpoint,
+		.server = in->coordinator->curve_public,
+		.id = in->fresh,
+		.rotate = in,
+		.ret_why = ret_why };
+
+	return ask(&a, in->wait_ms);
 }

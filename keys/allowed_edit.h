@@ -14,5 +14,11 @@ int allowed_list_add(const char *text, size_t n, const struct allowed_key *k, st
  * -EALREADY: it is revoked; -EBADMSG, and what is wrong with the list; -ENOMEM. */
 int allowed_list_revoke(const char *text, size_t n, const char *curve_public, struct buf *ret,
 	struct keys_fault *ret_fault);
+/* The list with one more line, of the key that comes in the place of that one, whose line gets
+ * until= (and "revoked"). Lines of the same role and name that are over (now_s), and sign nothing,
+ * are left out. Errors as above. */
+int allowed_list_rotate(const char *text, size_t n, const char *old_curve,
+	const struct allowed_key *fresh, uint64_t now_s, uint64_t until_s, bool revoked,
+	struct buf *ret, struct keys_fault *ret_fault);
 
 #endif

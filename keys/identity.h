@@ -7,16 +7,16 @@
  * A public file (the same without the secrets) is what one hands to others.
  *
  * Allowed-keys file, one line each, '#' begins a comment:
- *   <role> <curve public key, Z85> [name] [namespace=NAMESPACE] [sign=KEY] [until=SECONDS] [revoked]
- * with role one of client, reader, publisher, worker, admin; what is behind the key in any order. A
- * name is bound to its key: no other worker goes by it, and the key's own worker goes by no other.
- * The namespace, "" when it is not given, is what its work is kept apart by; it comes from here,
- * never from the peer. (Z85 can contain '#': only a '#' that begins a line, or follows white space
- * after the key, is a comment.) sign= is the identity's sign-public: of a publisher, or a worker,
- * it says that what this key signs may be believed (keys/vouch.h). A revoked key has no role, and
- * what it signed counts no more. until= (since 1970) is of a key in whose place another one has come
- * (keys/rotation.h): afterwards it is let in no more, and what it has signed counts all the same.
- * Beside such lines a name is one worker's.
+ *   <role> <curve public key, Z85> [name] [namespace=NAMESPACE] [sign=KEY] [until=SECONDS]
+ * [revoked] with role one of client, reader, publisher, worker, admin; what is behind the key in
+ * any order. A name is bound to its key: no other worker goes by it, and the key's own worker goes
+ * by no other. The namespace, "" when it is not given, is what its work is kept apart by; it comes
+ * from here, never from the peer. (Z85 can contain '#': only a '#' that begins a line, or follows
+ * white space after the key, is a comment.) sign= is the identity's sign-public: of a publisher, or
+ * a worker, it says that what this key signs may be believed (keys/vouch.h). A revoked key has no
+ * role, and what it signed counts no more. until= (since 1970) is of a key in whose place another
+ * one has come (keys/rotation.h): afterwards it is let in no more, and what it has signed counts
+ * all the same. Beside such lines a name is one worker's.
  */
 #ifndef DRAY_KEYS_IDENTITY_H
 #define DRAY_KEYS_IDENTITY_H
@@ -94,7 +94,7 @@ struct allowed_key {
 	char namespace[65];
 	bool signs; /* the next one is given */
 	uint8_t sign_public[SIGN_KEY_SIZE];
-	bool revoked; /* it is let in no more */
+	bool revoked;	  /* it is let in no more */
 	uint64_t until_s; /* then its time is over; 0: it has no such end */
 	/* No line says these: */
 	bool over;    /* likewise, but what it has signed counts: its time is over

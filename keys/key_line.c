@@ -101,7 +101,8 @@ set_until(struct key_words *w, struct file_span value, struct keys_fault *f)
 static bool
 take_word(struct file_span word, bool with_sign, struct key_words *w, struct keys_fault *f)
 {
-	const char *known = with_sign ? "namespace=, sign=, until= and revoked" : "namespace= and revoked";
+	const char *known = with_sign ? "namespace=, sign=, until= and revoked"
+				      : "namespace= and revoked";
 	struct file_span value;
 	char shown[KEY_LINE_SHOWN];
 

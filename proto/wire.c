@@ -29,6 +29,8 @@ static const struct wire_info wire_table[] = {
 	{ WIRE_REFUSED, "Refused", &dray__refused__descriptor, 4 * KIB, 0, COORDINATOR | WORKER },
 	{ WIRE_JOIN, "Join", &dray__join__descriptor, 20 * KIB, 0, CLIENT | WORKER },
 	{ WIRE_JOINED, "Joined", &dray__joined__descriptor, KIB, 0, COORDINATOR },
+	{ WIRE_ROTATE, "Rotate", &dray__rotate__descriptor, KIB, 0, CLIENT | WORKER },
+	{ WIRE_ROTATED, "Rotated", &dray__rotated__descriptor, KIB, 0, COORDINATOR },
 
 	{ WIRE_JOB_REQUEST, "JobRequest", &dray__job_request__descriptor, 4 * KIB, 0, CLIENT },
 	{ WIRE_JOB_QUEUED, "JobQueued", &dray__job_queued__descriptor, KIB, 0, COORDINATOR },

@@ -63,6 +63,8 @@
 #define WIRE_PURGES "cache-purge"
 /* Likewise: it is told what there is, and what to do (admin.proto). */
 #define WIRE_ADMIN "admin"
+/* Likewise: a key may have another one come in its place (link.proto, Rotate). */
+#define WIRE_ROTATES "rotate"
 /* Of a coordinator: workers may say what they have, and ask who has it (worker.proto, Peers first).
  * Of a worker: it gives blobs. */
 #define WIRE_PEERS "peers"
@@ -82,6 +84,8 @@ enum wire_type {
 	WIRE_REFUSED,
 	WIRE_JOIN,
 	WIRE_JOINED,
+	WIRE_ROTATE,
+	WIRE_ROTATED,
 
 	WIRE_JOB_REQUEST = 16,
 	WIRE_JOB_QUEUED,

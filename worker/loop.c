@@ -36,6 +36,15 @@ stop_samples(struct service *s)
 			job_kill(s->jobs[i], "the worker is going away");
 }
 
+/* No job begins any more, and what runs ends. */
+static void
+drain(struct service *s, const char *why)
+{
+	stop_samples(s);
+	s->draining = true;
+	upstreams_bye(s, why);
+}
+
 static void
 on_signal(struct service *s)
 {
@@ -44,17 +53,19 @@ on_signal(struct service *s)
 	while (read(s->signal_fd, &si, sizeof(si)) == (ssize_t)sizeof(si)) {
 		if (si.ssi_signo == SIGHUP) {
 			service_reload(s);
+			if (s->again && !s->draining)
+				drain(s, "it has other keys");
 			continue;
 		}
-		if (s->draining || si.ssi_signo == SIGINT)
+		if ((s->draining && !s->again) || si.ssi_signo == SIGINT)
 			kill_jobs(s);
+		s->draining &= !s->again;
+		s->again = false;
 		if (!s->draining) {
 			log_info("draining: running=%u", s->n_jobs - s->n_samples - s->n_pushes);
 			notify_stopping(s->life->notify);
 		}
-		stop_samples(s);
-		s->draining = true;
-		upstreams_bye(s, "SIGTERM");
+		drain(s, "SIGTERM");
 	}
 }
 
@@ -140,6 +151,7 @@ service_run(struct service *s, const struct service_life *life)
 	int r = items ? 0 : -ENOMEM, linger = LINGER_MS;
 
 	s->life = life;
+	s->was_welcomed |= life->again;
 	while (r == 0 && !(s->draining && s->n_jobs == 0)) {
 		r = poll_once(s, items);
 		if (r == 0)
@@ -159,5 +171,5 @@ service_run(struct service *s, const struct service_life *life)
 		turn(s);
 	zmq_setsockopt(s->socket, ZMQ_LINGER, &linger, sizeof(linger));
 	upstreams_linger(s, linger);
-	return r;
+	return r == 0 && s->again ? SERVICE_AGAIN : r;
 }

@@ -8,6 +8,7 @@
 #include "common/log/log.h"
 #include "common/process/notify.h"
 #include "join/join.h"
+#include "join/rotate.h"
 #include "worker/service.h"
 
 static const char usage[] =
@@ -30,11 +31,14 @@ static const char usage[] =
 	"  -h, --help                   show this, and exit\n"
 	"  -V, --version                show the version, and exit\n"
 	"\n"
-	"Another command, with options of its own:\n"
+	"Other commands, with options of their own:\n"
 	"\n"
-	"  join  Join a farm by a token of its admin: keys, and lines of the configuration\n"
+	"  join    Join a farm by a token of its admin: keys, and lines of the configuration\n"
+	"  rotate  Have new keys in the place of this worker's\n"
 	"\n"
-	"SIGTERM drains it: running jobs finish. SIGHUP reads the limits of jobs again. See "
+	"SIGTERM drains it: running jobs finish. SIGHUP reads the limits of jobs again, and its "
+	"keys. "
+	"See "
 	"dray-worker(8), dray.conf(5).\n";
 
 static int
@@ -63,7 +67,7 @@ load_again(void *arg, struct conf **ret, char **ret_error)
 }
 
 static int
-serve(const struct conf *conf, const char *name, const struct service_life *life)
+serve_once(const struct conf *conf, const char *name, const struct service_life *life)
 {
 	_cleanup_(service_freep) struct service *service = NULL;
 	_cleanup_(freep) char *error = NULL;
@@ -71,12 +75,24 @@ serve(const struct conf *conf, const char *name, const struct service_life *life
 
 	if (r < 0) {
 		log_error("%s", error ? error : strerror(-r));
-		return EXIT_FAILURE;
+		return r;
 	}
 	log_info("serving: endpoint=%s version=%s", service_endpoint(service), PACKAGE_VERSION);
 	r = service_run(service, life);
 	if (r < 0 && r != -EACCES)
 		log_error_errno(r, "the poll loop ended");
+	return r;
+}
+
+static int
+serve(const struct conf *conf, const char *name, struct service_life *life)
+{
+	int r;
+
+	while ((r = serve_once(conf, name, life)) == SERVICE_AGAIN) {
+		life->ready_fd = -1;
+		life->again = true;
+	}
 	log_info("stopped");
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
@@ -104,6 +120,9 @@ main(int argc, char **argv)
 	static const struct join_program joining = { "dray-worker join", "worker", "worker",
 		"listen, and advertise where that is not what clients reach, are set by hand: "
 		"dray.conf(5)" };
+	static const struct rotate_program rotating = { "dray-worker rotate", "worker",
+		"a worker that runs goes by them after SIGHUP (systemctl reload dray-worker), or, "
+		"where it may not read that file, after a restart: both lose no job" };
 	const struct daemon_program program = { "dray-worker", usage, options };
 	struct started started = { &program, argc, argv };
 	struct service_life life = {
@@ -113,6 +132,8 @@ main(int argc, char **argv)
 
 	if (argc > 1 && streq(argv[1], "join"))
 		return join_main(&joining, argc - 1, argv + 1);
+	if (argc > 1 && streq(argv[1], "rotate"))
+		return rotate_main(&rotating, argc - 1, argv + 1);
 	log_init(program.name, LOG_LEVEL_INFO);
 	if (!daemon_begin(&program, argc, argv, &life.ready_fd, &conf, &status))
 		return status;

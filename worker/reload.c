@@ -2,7 +2,10 @@
  *
  * Those are the limits of jobs. A job has those of the moment at which it begins, and keeps them;
  * of a file that is wrong nothing is taken. All else is of what the worker has opened, found and
- * said to its coordinator at its start. */
+ * said to its coordinator at its start.
+ *
+ * So are its keys: where the identity's file has others (dray-worker rotate), it drains, and begins
+ * anew with these, as the same process. */
 #include "config.h"
 
 #include <errno.h>
@@ -62,6 +65,27 @@ keep(const struct conf *old, struct conf *fresh)
 	fresh->worker.heartbeat_ms = old->worker.heartbeat_ms;
 }
 
+/* Of root's file the user that this process has become may read nothing. */
+static void
+look_at_keys(struct service *s)
+{
+	_cleanup_(identity_done) struct identity fresh = { .has_secret = false };
+	const char *path = s->conf->worker.identity;
+	int r = s->local || !path || !*path ? -ENOENT : identity_load(path, &fresh, NULL);
+
+	if (s->draining || r == -ENOENT ||
+		(r == 0 && streq(fresh.curve_public, s->identity.curve_public)))
+		return;
+	if (r < 0 || s->user.becomes) {
+		log_info("%s is not read again: %s; other keys count from the next start on", path,
+			r < 0 ? strerror(-r) : "this process is another user by now");
+		return;
+	}
+	log_info("%s has other keys: running=%u jobs end, and it goes on with these", path,
+		s->n_jobs - s->n_samples - s->n_pushes);
+	s->again = true;
+}
+
 void
 service_reload(struct service *s)
 {
@@ -82,5 +106,6 @@ service_reload(struct service *s)
 		upstreams_use(s, fresh);
 		ready_use(s->ready, s->up[0].shared.conf);
 	}
+	look_at_keys(s);
 	notify_ready(s->life->notify);
 }

@@ -33,11 +33,15 @@ struct service_life {
 	 * frees). NULL: SIGHUP changes nothing. */
 	int (*load)(void *arg, struct conf **ret, char **ret_error);
 	void *arg;
+	bool again; /* the service before this one has ended with SERVICE_AGAIN */
 };
 
 /* Serves until SIGTERM (running jobs finish first) or SIGINT or a second SIGTERM (they are killed).
  * SIGHUP: the limits of jobs, as `load` says them now, count for those that begin from then on. 0,
- * or -errno: -EACCES when the coordinator refused us before it ever welcomed us. */
+ * or -errno: -EACCES when the coordinator refused us before it ever welcomed us. SERVICE_AGAIN: the
+ * identity's file had other keys at SIGHUP; nothing runs any more, and a new service is to go on
+ * with these. */
+#define SERVICE_AGAIN 1
 int service_run(struct service *s, const struct service_life *life);
 
 #endif

@@ -93,6 +93,7 @@ struct service {
 	struct table clients;
 	uint8_t hash_key[TABLE_KEY_SIZE];
 	bool draining, killing;
+	bool again; /* it drains to go on with other keys */
 	struct log_throttle bad_peer, rejected, strangers;
 };
 

@@ -14,6 +14,7 @@
 #include "common/fs.h"
 #include "common/log/log.h"
 #include "common/process/spawn.h"
+#include "common/strv.h"
 
 #define STATUS_JSON_MAX (4u << 20)
 #define PROGRESS_AFTER_MS 1000
@@ -185,4 +186,27 @@ cmd_exec(const struct cmd *c, char **argv)
 	err = errno;
 	cmd_error(c, "cannot run %s: %s", argv[0], strerror(err));
 	return err == ENOENT ? 127 : 126;
+}
+
+int
+cmd_hand_over(const struct cmd *c, const char *word, int argc, char **argv)
+{
+	_cleanup_(strv_done) struct strv words = STRV_INIT;
+	_cleanup_(freep) char *program = spawn_find_program("dray-dispatch");
+	int r;
+
+	if (!program) {
+		cmd_error(c, "dray-dispatch is not beside dray, nor in PATH");
+		return CMD_FAILED;
+	}
+	r = strv_add(&words, program);
+	if (r == 0)
+		r = strv_add(&words, word);
+	for (int i = 1; r == 0 && i < argc; i++)
+		r = strv_add(&words, argv[i]);
+	if (r < 0) {
+		cmd_error(c, "out of memory");
+		return CMD_FAILED;
+	}
+	return cmd_exec(c, words.v);
 }

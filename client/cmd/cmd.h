@@ -18,8 +18,8 @@ struct cmd {
 };
 
 extern const struct cmd cmd_cache, cmd_clear, cmd_doctor, cmd_env, cmd_explain, cmd_flush, cmd_gc,
-	cmd_keygen, cmd_keys, cmd_login, cmd_prewarm, cmd_report, cmd_run, cmd_slot, cmd_stats,
-	cmd_status, cmd_sweep, cmd_toolchain, cmd_up, cmd_verify;
+	cmd_key, cmd_keygen, cmd_keys, cmd_login, cmd_prewarm, cmd_report, cmd_run, cmd_slot,
+	cmd_stats, cmd_status, cmd_sweep, cmd_toolchain, cmd_up, cmd_verify;
 
 /* What `dray cache` can do, by its word: "status", "gc", …, of which `run` is NULL; NULL: there is
  * no such. */
@@ -105,5 +105,8 @@ int cmd_wait_uploads(
 bool cmd_set_jobs(const struct cmd *c, const struct conf *conf, const char *jobs);
 /* Becomes the program argv[0], or says why not and returns 127 (not found) or 126. */
 int cmd_exec(const struct cmd *c, char **argv);
+/* Becomes `dray-dispatch WORD`, with argv behind its first word: what speaks to coordinators.
+ * Likewise. */
+int cmd_hand_over(const struct cmd *c, const char *word, int argc, char **argv);
 
 #endif

@@ -3,8 +3,6 @@
 #include "config.h"
 
 #include "client/cmd/cmd.h"
-#include "common/process/spawn.h"
-#include "common/strv.h"
 #include "join/join.h"
 
 static bool
@@ -19,26 +17,8 @@ wants_help(int argc, char **argv)
 static int
 run(int argc, char **argv)
 {
-	_cleanup_(strv_done) struct strv words = STRV_INIT;
-	_cleanup_(freep) char *program = spawn_find_program("dray-dispatch");
-	int r;
-
-	if (wants_help(argc, argv))
-		return cmd_print_help(&cmd_login);
-	if (!program) {
-		cmd_error(&cmd_login, "dray-dispatch is not beside dray, nor in PATH");
-		return CMD_FAILED;
-	}
-	r = strv_add(&words, program);
-	if (r == 0)
-		r = strv_add(&words, "login");
-	for (int i = 1; r == 0 && i < argc; i++)
-		r = strv_add(&words, argv[i]);
-	if (r < 0) {
-		cmd_error(&cmd_login, "out of memory");
-		return CMD_FAILED;
-	}
-	return cmd_exec(&cmd_login, words.v);
+	return wants_help(argc, argv) ? cmd_print_help(&cmd_login)
+				      : cmd_hand_over(&cmd_login, "login", argc, argv);
 }
 
 const struct cmd cmd_login = {

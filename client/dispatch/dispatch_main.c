@@ -23,6 +23,7 @@
 #include "common/fs.h"
 #include "common/log/log.h"
 #include "join/join.h"
+#include "join/rotate.h"
 
 #define STATUS_USAGE 2
 
@@ -305,6 +306,15 @@ login(int argc, char **argv)
 	return join_main(&program, argc, argv);
 }
 
+/* Of dray key rotate. */
+static int
+rotate(int argc, char **argv)
+{
+	static const struct rotate_program program = { "dray key rotate", "client", "" };
+
+	return rotate_main(&program, argc, argv);
+}
+
 /* Of dray toolchain push. */
 static int
 push(char **argv)
@@ -327,6 +337,8 @@ main(int argc, char **argv)
 		return packs_main(argc - 1, argv + 1);
 	if (argc > 1 && streq(argv[1], "login"))
 		return login(argc - 1, argv + 1);
+	if (argc > 1 && streq(argv[1], "rotate"))
+		return rotate(argc - 1, argv + 1);
 	if (argc == 3 && streq(argv[1], "put-keys"))
 		return put_keys(argv[2]);
 	if (argc == 5 && streq(argv[1], FARM_PURGE_COMMAND))

@@ -385,6 +385,46 @@ judged_add_note(struct judged *j, const char *path, const struct judged_note *n)
 	return r < 0 ? r : append(path, &b);
 }
 
+static int
+follow_notes(
+	struct judged *j, const char *path, const char *old_curve, const struct allowed_key *fresh)
+{
+	const size_t n = j->n_notes;
+	int r = 0;
+
+	for (size_t i = 0; i < n && i < j->n_notes && r == 0; i++) {
+		struct judged_note note = j->notes[i];
+		bool is = streq(note.worker, old_curve), for_it = streq(note.client, old_curve);
+
+		if (is)
+			memcpy(note.worker, fresh->curve_public, sizeof(note.worker));
+		if (for_it)
+			memcpy(note.client, fresh->curve_public, sizeof(note.client));
+		r = is || for_it ? judged_add_note(j, path, &note) : 0;
+		r = r == -EEXIST || r == -E2BIG ? 0 : r;
+	}
+	return r;
+}
+
+int
+judged_follow(
+	struct judged *j, const char *path, const char *old_curve, const struct allowed_key *fresh)
+{
+	const struct judged_worker *known = judged_find(j, old_curve);
+	struct judged_worker w;
+	int r;
+
+	if (known && path) {
+		w = *known;
+		memcpy(w.curve, fresh->curve_public, sizeof(w.curve));
+		memcpy(w.sign, fresh->sign_public, SIGN_KEY_SIZE);
+		r = judged_add_worker(j, path, &w);
+		if (r < 0 && r != -EEXIST)
+			return r;
+	}
+	return path ? follow_notes(j, path, old_curve, fresh) : 0;
+}
+
 void
 judged_apply(const struct judged *j, struct allowed_keys *keys)
 {

@@ -79,6 +79,11 @@ int judged_add_note(struct judged *j, const char *path, const struct judged_note
 /* Forgets notes that are older than JUDGED_NOTE_S; their lines stay. */
 void judged_expire(struct judged *j, uint64_t now_s);
 
+/* What is known of that key is so of the one that comes in its place, too. Errors as of
+ * judged_add_worker, of which -EEXIST is none here. path: NULL: nothing is known of any. */
+int judged_follow(
+	struct judged *j, const char *path, const char *old_curve, const struct allowed_key *fresh);
+
 const struct judged_worker *judged_find(const struct judged *j, const char *curve);
 bool judged_varies(const struct judged *j, const char *namespace, const struct same_unit *u);
 /* Lines of workers that are shunned are as revoked; of those that are unlike, what they sign. */

@@ -44,6 +44,43 @@ revoke_each(const char *text, size_t n, const struct allowed_keys *keys)
 	}
 }
 
+/* Another key in the place of each: both have that role, and no other line is changed but those
+ * that were over. */
+static void
+rotate_each(const char *text, size_t n, const struct allowed_keys *keys)
+{
+	for (size_t i = 0; i < keys->n && i < 8; i++) {
+		_cleanup_(buf_done) struct buf b = BUF_INIT;
+		_cleanup_(allowed_keys_done) struct allowed_keys after = { NULL, 0 };
+		struct allowed_key fresh = keys->v[i];
+		const struct allowed_key *old;
+		struct keys_fault f;
+		int r;
+
+		memcpy(fresh.curve_public, NEW_KEY, CURVE_KEY_SIZE);
+		fresh.signs = fresh.revoked = false;
+		fresh.until_s = 0;
+		r = allowed_list_rotate(
+			text, n, keys->v[i].curve_public, &fresh, 1000, 2000, false, &b, &f);
+		if (r < 0)
+			continue;
+		if (keys->v[i].until_s || keys->v[i].revoked ||
+			allowed_keys_parse((const char *)b.p, b.n, &after, &f) < 0 ||
+			allowed_keys_role(&after, NEW_KEY) != fresh.role)
+			abort();
+		old = allowed_keys_find(&after, keys->v[i].curve_public);
+		if (!old || old->until_s != 2000 || old->role != fresh.role ||
+			after.n > keys->n + 1)
+			abort();
+		for (size_t k = 0; k < keys->n; k++)
+			if (!allowed_keys_find(&after, keys->v[k].curve_public) &&
+				!keys->v[k].revoked &&
+				(!keys->v[k].until_s || keys->v[k].until_s > 1000 ||
+					keys->v[k].signs))
+				abort();
+	}
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
@@ -60,6 +97,7 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		return 0;
 	}
 	revoke_each((const char *)p, n, &keys);
+	rotate_each((const char *)p, n, &keys);
 	if (r == 0 &&
 		(allowed_keys_parse((const char *)b.p, b.n, &more, &f) < 0 ||
 			more.n != keys.n + 1 || allowed_keys_role(&more, NEW_KEY) != ROLE_CLIENT))

@@ -511,6 +511,13 @@ test_revoke_oneself(void **state)
 	struct world *w = *state;
 	void *admin = greet(w, ADMIN, "admin");
 
+	/* the last one, from afar, does not shut himself out */
+	act_key(admin, false, "", w->id[ADMIN].curve_public, "");
+	expect_act(admin, NOT_ALLOWED, "the last admin's key");
+	act_key(admin, false, "admin", "", "admin");
+	expect_act(admin, NOT_ALLOWED, "the last admin's key");
+	act_key(admin, true, "admin", w->id[STRANGER].curve_public, "second");
+	expect_act(admin, DONE, "may connect as admin");
 	act_key(admin, false, "", w->id[ADMIN].curve_public, "");
 	expect_act(admin, DONE, "may connect no more");
 	expect_refused(admin, NOT_ALLOWED, "no longer allowed");

@@ -26,6 +26,7 @@ struct expected {
 static const struct expected coordinator[] = {
 	{ WIRE_HELLO, { "crpwal", "crpwa", "crpwa", "", "", "", "" } },
 	{ WIRE_JOIN, { "ncrpwal", "", "", "", "", "", "" } },
+	{ WIRE_ROTATE, { "-crpwal", "crpwa", "", "", "", "", "" } },
 	{ WIRE_JOB_REQUEST, { "cpl", "cp", "", "", "", "", "" } },
 	{ WIRE_JOB_RETRY, { "cpl", "cp", "", "", "", "", "" } },
 	{ WIRE_JOB_FINISHED, { "cpl", "cp", "", "", "", "", "" } },
@@ -72,7 +73,7 @@ static const enum wire_type answers[] = { WIRE_WELCOME, WIRE_REFUSED, WIRE_JOB_Q
 	WIRE_JOB_TEXT, WIRE_OUTPUT_BEGIN, WIRE_OUTPUT_CHUNK, WIRE_JOB_RESULT, WIRE_FILE_NEED,
 	WIRE_SHARED_END, WIRE_PRODUCERS, WIRE_CACHE_PURGED, WIRE_WORKER_LEND, WIRE_WORKER_UNSHARED,
 	WIRE_WORKER_FOUND, WIRE_WORKER_DROP, WIRE_ADMIN_VIEW, WIRE_ADMIN_DONE, WIRE_ADMIN_EVENTS,
-	WIRE_JOINED };
+	WIRE_JOINED, WIRE_ROTATED };
 
 /* Messages of the schemas that are parts of others, or of files. */
 static const char *const parts[] = { "WorkerStatus", "Offer", "Blob", "UnitFile", "FileTimes",

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -131,6 +132,79 @@ test_add_wrong(void **state)
 	assert_int_equal(a.n, 0);
 }
 
+/* Another key in the place of one: its line gets an end, and the next one a line. */
+static void
+test_rotate(void **state)
+{
+	_cleanup_(buf_done) struct buf a = BUF_INIT, b = BUF_INIT, c = BUF_INIT;
+	_cleanup_(allowed_keys_done) struct allowed_keys keys = { NULL, 0 };
+	struct allowed_key fresh = key(KEY_HASH, "alice", ROLE_CLIENT);
+	struct keys_fault f;
+
+	(void)state;
+	memcpy(fresh.namespace, "red", 4);
+	assert_int_equal(
+		allowed_list_rotate(list, strlen(list), KEY_A, &fresh, 1000, 2000, false, &a, &f),
+		0);
+	expect_list(&a, "# ours\n"
+			"client " KEY_A " alice namespace=red until=2000   # at her desk\n"
+			"\n"
+			"  worker\t" KEY_B "\r\n"
+			"client " KEY_HASH " alice namespace=red\n");
+	assert_int_equal(allowed_keys_parse((const char *)a.p, a.n, &keys, &f), 0);
+	assert_false(allowed_keys_end(&keys, 1999));
+	assert_int_equal(allowed_keys_role(&keys, KEY_A), ROLE_CLIENT);
+	assert_true(allowed_keys_end(&keys, 2000));
+	assert_false(allowed_keys_end(&keys, 2000));
+	assert_int_equal(allowed_keys_role(&keys, KEY_A), ROLE_NONE);
+	assert_false(allowed_keys_is_revoked(&keys, KEY_A));
+	assert_int_equal(allowed_keys_role(&keys, KEY_HASH), ROLE_CLIENT);
+	/* its time is over, and it signs nothing: what comes after the next one leaves it out */
+	z85_encode32((const uint8_t[32]){ 1 }, fresh.curve_public);
+	assert_int_equal(allowed_list_rotate(
+				 (const char *)a.p, a.n, KEY_A, &fresh, 2000, 3000, false, &b, &f),
+		-EALREADY);
+	assert_int_equal(allowed_list_rotate((const char *)a.p, a.n, KEY_HASH, &fresh, 2000, 3000,
+				 true, &b, &f),
+		0);
+	assert_null(strstr((const char *)b.p, KEY_A));
+	assert_non_null(
+		strstr((const char *)b.p, KEY_HASH " alice namespace=red until=3000 revoked\n"));
+	assert_non_null(strstr((const char *)b.p, "# ours\n"));
+	assert_int_equal(allowed_list_rotate((const char *)b.p, b.n, KEY_HASH, &fresh, 2000, 3000,
+				 false, &c, &f),
+		-EALREADY);
+	assert_int_equal(
+		allowed_list_rotate(list, strlen(list), KEY_HASH, &fresh, 1, 2, false, &c, &f),
+		-ENOENT);
+	assert_int_equal(c.n, 0);
+}
+
+static void
+test_until(void **state)
+{
+	static const char *const bad[] = { "until=", "until=x", "until=0", "until=-1",
+		"until=1234567890123", "until=1 until=2" };
+	_cleanup_(allowed_keys_done) struct allowed_keys keys = { NULL, 0 };
+	struct keys_fault f;
+	char text[512];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		snprintf(text, sizeof(text), "client %s %s\n", KEY_A, bad[i]);
+		assert_int_equal(allowed_keys_parse(text, strlen(text), &keys, &f), -EBADMSG);
+		assert_non_null(strstr(f.what, "until="));
+	}
+	/* beside one that ends a worker's name may be another's */
+	snprintf(text, sizeof(text), "worker %s w until=5\nworker %s w\n", KEY_A, KEY_B);
+	assert_int_equal(allowed_keys_parse(text, strlen(text), &keys, &f), 0);
+	assert_true(allowed_keys_may_be(&keys, KEY_A, "w"));
+	assert_true(allowed_keys_may_be(&keys, KEY_B, "w"));
+	allowed_keys_done(&keys);
+	snprintf(text, sizeof(text), "worker %s w\nworker %s w\n", KEY_A, KEY_B);
+	assert_int_equal(allowed_keys_parse(text, strlen(text), &keys, &f), -EBADMSG);
+}
+
 int
 main(void)
 {
@@ -139,6 +213,8 @@ main(void)
 		cmocka_unit_test(test_revoke_last_line),
 		cmocka_unit_test(test_add),
 		cmocka_unit_test(test_add_wrong),
+		cmocka_unit_test(test_rotate),
+		cmocka_unit_test(test_until),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

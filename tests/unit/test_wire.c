@@ -76,6 +76,8 @@ static const enum wire_type all_types[] = {
 	WIRE_ADMIN_EVENTS,
 	WIRE_JOIN,
 	WIRE_JOINED,
+	WIRE_ROTATE,
+	WIRE_ROTATED,
 };
 
 /* A header frame by hand. */
@@ -175,7 +177,7 @@ test_magic_version_type(void **state)
 	assert_int_equal(zmq_msg_size(&m.payload), 0);
 	wire_msg_done(&m);
 
-	assert_int_equal(verdict(WIRE_VERSION, 6, NULL, 0, NULL, ANYONE), -EBADMSG);
+	assert_int_equal(verdict(WIRE_VERSION, 15, NULL, 0, NULL, ANYONE), -EBADMSG);
 	assert_int_equal(verdict(WIRE_VERSION, 0xffff, NULL, 0, NULL, ANYONE), -EBADMSG);
 	assert_int_equal(
 		verdict(WIRE_VERSION + 1, WIRE_JOB_REQUEST, NULL, 0, NULL, ANYONE), -EPROTO);
