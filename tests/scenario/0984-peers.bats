@@ -121,7 +121,7 @@ costs_its_delay() {
   let_go
   [ "$(job app bytes_sent)" -gt $SIZE ]
   given_up 1 30
-  [ "$(of_w2 ms)" -lt 6000 ]
+  [ "$(of_w2 ms)" -lt $((6000 * PATIENCE)) ]
   same_as_plain "$WORK/app"
 }
 
@@ -146,7 +146,7 @@ costs_its_delay() {
   kill -STOP "${WORKER_PIDS[w1]}"
   second_part
   all_travelled
-  [ "$(of_w2 ms)" -lt 6000 ]
+  [ "$(of_w2 ms)" -lt $((6000 * PATIENCE)) ]
   kill -CONT "${WORKER_PIDS[w1]}"
   let_go
   same_as_plain "$WORK/app"
