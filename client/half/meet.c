@@ -1,5 +1,5 @@
 /* Invariant: dray never waits for a farm half that does not live: HALF_ASK_MS until it answers, or
- * HALF_START_MS where this process has started it, or HALF_STORES_MS for what no other can give;
+ * HALF_START_MS where this process has started it, or for_stores_ms() for what no other can give;
  * and that in vain once in AGAIN_S. */
 #include "config.h"
 
@@ -208,6 +208,15 @@ mark_late(const struct half_meet *m)
 		(void)futimens(fd, NULL);
 }
 
+/* Whoever gives the stores longer than that gives it to the process that asks them, too. */
+static uint64_t
+for_stores_ms(const struct half_meet *m)
+{
+	uint64_t ms = m->conf->client.store_wait_ms;
+
+	return ms > HALF_STORES_MS ? ms : HALF_STORES_MS;
+}
+
 /* On a machine so busy that one needs longer to begin, another program would as well. */
 static int
 wait_ready(struct half_meet *m)
@@ -216,7 +225,7 @@ wait_ready(struct half_meet *m)
 	int r = wait_ready_until(m, now + HALF_ASK_MS);
 
 	if (r == -ETIMEDOUT && m->purpose == HALF_FOR_STORES && !half_is_stopped(m))
-		r = wait_ready_until(m, now + HALF_STORES_MS);
+		r = wait_ready_until(m, now + for_stores_ms(m));
 	else if (r == -ETIMEDOUT && m->started && !half_is_stopped(m))
 		r = wait_ready_until(m, now + HALF_START_MS);
 	if (r == -ETIMEDOUT && m->purpose == HALF_FOR_STORES)

@@ -2,7 +2,8 @@
  *
  *   PUT ROOT/v1/blobs/ab/…   404, 409 or, of nginx, 500: a directory is missing
  *   MKCOL ROOT/v1/blobs/ab/  409 or the like: so is the one above, which comes first
- *   …                        201, or 405 where there is one: the next one down
+ *   …                        201, or 405 where there is one: the next one down; and so if it fails, since another one may
+ *                            have made it in the same moment (WsgiDAV: 500)
  *   PUT once more
  *
  * Invariant: an operation makes directories once, and each request of that walk goes one step, so
@@ -121,7 +122,7 @@ walked(void *arg, const struct web_answer *a)
 	}
 	if (a->status == 501)
 		dav_of(op)->no_mkcol = true;
-	if (is_there) {
+	if (is_there || (op->step == STEP_DOWN && a->status != 501)) {
 		op->step = STEP_DOWN;
 		if (go_down(op))
 			make_dir(op);

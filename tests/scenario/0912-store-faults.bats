@@ -72,6 +72,14 @@ expect() {
   [ -z "$(ls -A "$WORK/tmp")" ]
 }
 
+@test "a directory that another one makes in the same moment" {
+  local ASKED=()
+  ask raced request_s=20 "put $A" wait "get $A_NAME $WORK/got"
+  answered
+  expect raced '^put [01] ' 5000
+  cmp "$A" "$WORK/got"
+}
+
 @test "each status means what it should" {
   local status ASKED=()
   for status in 400 401 403 404 405 409 413 429 500 502 503 504 507; do

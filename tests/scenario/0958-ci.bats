@@ -83,7 +83,7 @@ pull() {
   pull 7 "$DRAY" flush --timeout 60
   tree | cmp - "$WORK/before"
   # what was there was not copied
-  [ "$(find "$STORE/pr/7/v1/entries" -type f | wc -l)" -eq 1 ]
+  [ "$(results_in "$STORE/pr/7/v1" | wc -l)" -eq 1 ]
   # nor does prewarm leave its prefix
   echo '// still more' >>"$WORK/p/src/main.rs"
   clean "$WORK/p"
@@ -147,7 +147,7 @@ cached_by() {
   github_build 1 protected
   protected step 1 1 step=finish timeout=60
   grep -q '^local cache: ' "$LOGS/step"
-  [ "$(find "$STORE/v1/entries" -type f | wc -l)" -ge 4 ]
+  [ "$(results_in "$STORE/v1" | wc -l)" -ge 4 ]
   clean "$WORK/p"
   step 2 0 store="file://$STORE ro" trust-keys="$keys"
   fails grep -q IDENTITY "$WORK/env-2"
@@ -163,7 +163,7 @@ cached_by() {
   gitlab before_script '(cd "$CI_PROJECT_DIR" && cargo build)'
   gitlab after_script
   # but for what doctor has written
-  [ "$(find "$STORE/mr/5/v1/entries" -type f ! -name "$(printf 'dray probe' | sha256sum | cut -c 1-64)" | wc -l)" -eq 1 ]
+  [ "$(results_in "$STORE/mr/5/v1" | grep -vc "$(printf 'dray probe' | sha256sum | cut -c 1-64)")" -eq 1 ]
   # nothing of this job is left, nor of one that was ended before
   [ -z "$(ls "$WORK/p.tmp")" ]
 }

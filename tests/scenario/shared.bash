@@ -57,6 +57,10 @@ stored() {
 flushed() {
   "$DRAY" flush --timeout 60 >"$LOGS/flush" 2>&1 || { cat "$LOGS/flush" >&2; return 1; }
 }
+# results_in DIR: the entries in stores below it that have results, one a line: without those that are lists of builds.
+results_in() {
+  find "$1" -path '*/entries/*' -type f -exec grep -LaF draylst1 {} + 2>/dev/null
+}
 # from_store: the last build compiled nothing, and ran no script: all came from the store.
 from_store() {
   all_hit && jobs_all '.tier != "local" and .shared_bytes > 0' || { show_shared; return 1; }

@@ -82,12 +82,14 @@ END
 # python_tool PACKAGE PROGRAM [PACKAGE…]: prints the program's path; the package comes from PyPI, once.
 python_tool() {
   local dir=$WEB_TOOLS/$1
+  # one whose interpreter is not there was made by an end in the midst of it
+  [ ! -x "$dir/bin/$2" ] || ! grep -qa "^#!$dir\.new" "$dir/bin/$2" || rm -rf "$dir"
   if [ ! -x "$dir/bin/$2" ]; then
     rm -rf "$dir.new.$$"
-    { python3 -m venv "$dir.new.$$" && "$dir.new.$$/bin/pip" -q install "$1" "${@:3}"; } >>"$LOGS/pip" 2>&1 &&
-      { mv -T "$dir.new.$$" "$dir" 2>/dev/null || rm -rf "$dir.new.$$"; } || return 1
-    # its programs name the directory that they were made in
-    sed -i "1s,$dir.new.$$,$dir," "$dir"/bin/* 2>/dev/null || true
+    { python3 -m venv "$dir.new.$$" && "$dir.new.$$/bin/pip" -q install "$1" "${@:3}"; } >>"$LOGS/pip" 2>&1 || return 1
+    # its programs name the directory that they were made in; sed ends at what is no file
+    find "$dir.new.$$/bin" -maxdepth 1 -type f -exec sed -i "1s,$dir.new.$$,$dir," {} +
+    mv -T "$dir.new.$$" "$dir" 2>/dev/null || rm -rf "$dir.new.$$"
   fi
   printf '%s\n' "$dir/bin/$2"
 }
