@@ -3,8 +3,7 @@
  *
  *   KEY         the socket
  *   KEY.start   locked while one is started; says which process it is, and on which machine
- *   KEY.late    when it last did not answer for the stores in time: then it is not asked for a
- * while */
+ *   KEY.late    when it last was too late for the stores: then it is not asked for a while */
 #ifndef DRAY_CLIENT_HALF_PLACE_H
 #define DRAY_CLIENT_HALF_PLACE_H
 

@@ -2,8 +2,10 @@
  *
  *   PUT ROOT/v1/blobs/ab/…   404, 409 or, of nginx, 500: a directory is missing
  *   MKCOL ROOT/v1/blobs/ab/  409 or the like: so is the one above, which comes first
- *   …                        201, or 405 where there is one: the next one down; and so if it fails,
- * since another one may have made it in the same moment (WsgiDAV: 500) PUT once more
+ *   …                        201, or 405 where there is one: the next one down
+ *                            another status (WsgiDAV: 500): likewise, since somebody else may have
+ *                            made it in the same moment
+ *   PUT once more
  *
  * Invariant: an operation makes directories once, and each request of that walk goes one step, so
  * that it ends. */
