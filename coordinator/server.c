@@ -209,6 +209,7 @@ server_new(const struct conf *conf, struct server **ret, char **ret_error)
 		return why_set(ret_error, -ENOMEM, "Out of memory.");
 	s->conf = conf;
 	s->signal_fd = -1;
+	s->announce = (struct announce)ANNOUNCE_INIT;
 	TAILQ_INIT(&s->doomed);
 	if (!is_set(conf->coordinator.listen))
 		return why_set(ret_error, -EINVAL, "[coordinator] listen is not set.");
@@ -250,6 +251,7 @@ server_new(const struct conf *conf, struct server **ret, char **ret_error)
 	if (oidc_open(s))
 		keys_reload(s);
 	shots_shoot(s);
+	announce_start(&s->announce, conf, &s->id, s->endpoint, s->now);
 	*ret = steal_ptr(s);
 	return 0;
 }
@@ -259,6 +261,7 @@ server_free(struct server *s)
 {
 	if (!s)
 		return;
+	announce_end(&s->announce);
 	oidc_end(s);
 	cache_end(s);
 	holders_end(s);
@@ -298,6 +301,7 @@ begin_drain(struct server *s)
 	}
 	log_info("shutting down: what is queued is denied; what runs goes on without us");
 	notify_stopping(s->notify);
+	announce_end(&s->announce);
 	s->draining = true;
 	s->quit_ms = s->now + DRAIN_MS;
 	sched_drain(s->sched, s->now);
@@ -405,6 +409,7 @@ tick(struct server *s, bool caught_up)
 		if (s->admin_monitor)
 			monitor_expire(s->admin_monitor, SILENT_MS, s->now);
 		see_to_rest(s);
+		announce_tick(&s->announce, s->now);
 	}
 	if (s->desk)
 		desk_tick(s->desk, s->now);

@@ -30,6 +30,7 @@
 #include "coordinator/sched.h"
 #include "coordinator/toolchains.h"
 #include "common/table.h"
+#include "discovery/announce.h"
 #include "proto/admit.h"
 #include "proto/door.h"
 #include "proto/socket.h"
@@ -98,6 +99,7 @@ struct server {
 	void *socket;
 	struct monitor *monitor;
 	char *endpoint;
+	struct announce announce;
 	void *admin_socket; /* DOOR_ADMIN; NULL: there is none; as the next one */
 	struct monitor *admin_monitor;
 	char *admin_path;	/* to be removed at the end, */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "common/log/log.h"
+#include "discovery/find.h"
 #include "drayctl/ctl.h"
 
 static const struct ctl_command *const commands[] = { &ctl_status, &ctl_workers, &ctl_jobs,
@@ -222,7 +223,7 @@ load_conf(struct ctl *c, const struct settings *s)
 	if (s->config && setenv("DRAY_CONFIG", s->config, 1) < 0)
 		r = -errno;
 	if (r == 0)
-		r = conf_load(&c->conf, &error);
+		r = find_conf_load(&c->conf, &error);
 	for (size_t i = 0; r == 0 && i < s->n; i++)
 		r = conf_set(c->conf, s->v[i], &error);
 	if (r < 0)

@@ -15,6 +15,7 @@
 #include "common/log/log.h"
 #include "common/process/spawn.h"
 #include "common/strv.h"
+#include "discovery/find.h"
 
 #define STATUS_JSON_MAX (4u << 20)
 #define PROGRESS_AFTER_MS 1000
@@ -57,7 +58,7 @@ int
 cmd_load_conf(const struct cmd *c, struct conf **ret)
 {
 	_cleanup_(freep) char *error = NULL;
-	int r = conf_load(ret, &error);
+	int r = find_conf_load(ret, &error);
 
 	if (r < 0)
 		cmd_error(c, "%s", error ? error : strerror(-r));

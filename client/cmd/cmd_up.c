@@ -16,6 +16,7 @@
 #include "common/process/child.h"
 #include "common/clock.h"
 #include "common/fs.h"
+#include "discovery/find.h"
 
 #define WORKERS_MAX 64
 #define SLOTS_MAX 4096
@@ -253,7 +254,7 @@ load_without_cache(const char *why, char **ret_dir, struct conf **ret)
 		setenv("DRAY_CACHE", "off", 1) < 0)
 		r = -errno;
 	if (r == 0)
-		r = conf_load(ret, &error);
+		r = find_conf_load(ret, &error);
 	if (r < 0) {
 		fs_rm_rf(dir);
 		return r;
@@ -273,7 +274,7 @@ load(const struct embed_options *o, char **ret_dir, struct conf **ret)
 {
 	_cleanup_(freep) char *why = NULL;
 	const char *dir;
-	int r = conf_load(ret, &why);
+	int r = find_conf_load(ret, &why);
 
 	if (r == 0 && o->dir)
 		return 0;

@@ -22,6 +22,7 @@
 #include "common/process/environ.h"
 #include "common/fs.h"
 #include "common/log/log.h"
+#include "discovery/find.h"
 #include "join/join.h"
 #include "join/rotate.h"
 
@@ -175,7 +176,7 @@ run_unit(const struct dispatch_options *o, char **argv)
 	close(o->ledger_fd);
 	if (r < 0)
 		return bad_usage("--ledger-fd is no ledger of this version");
-	if (conf_load(&conf, &error) < 0) {
+	if (find_conf_load(&conf, &error) < 0) {
 		snprintf(rep->why, sizeof(rep->why), "%s",
 			error ? error : "the configuration cannot be read");
 		rep->outcome = LEDGER_HOME;
@@ -205,7 +206,7 @@ run_half(const struct dispatch_options *o)
 	_cleanup_(conf_freep) struct conf *conf = NULL;
 	_cleanup_(freep) char *error = NULL;
 
-	return conf_load(&conf, &error) < 0 ? STATUS_USAGE : half_serve(conf, o->half_fd, o->key);
+	return find_conf_load(&conf, &error) < 0 ? STATUS_USAGE : half_serve(conf, o->half_fd, o->key);
 }
 
 static int
@@ -214,7 +215,7 @@ run_status(const struct dispatch_options *o)
 	_cleanup_(conf_freep) struct conf *conf = NULL;
 	_cleanup_(freep) char *error = NULL;
 
-	if (conf_load(&conf, &error) < 0) {
+	if (find_conf_load(&conf, &error) < 0) {
 		fprintf(stderr, "dray-dispatch: %s\n",
 			error ? error : "the configuration cannot be read");
 		return STATUS_USAGE;
@@ -293,7 +294,7 @@ refill(char **argv)
 	log_init("dray-dispatch", LOG_LEVEL_NONE);
 	if (digest_parse(argv[0], &i.key) < 0 || digest_parse(argv[1], &i.result) < 0)
 		return REFILL_DROPPED;
-	return conf_load(&conf, &error) < 0 ? REFILL_LATER : (int)refill_run(conf, &i);
+	return find_conf_load(&conf, &error) < 0 ? REFILL_LATER : (int)refill_run(conf, &i);
 }
 
 /* Of dray login. */

@@ -36,6 +36,7 @@
 #include "common/outdir/layout.h"
 #include "common/log/log.h"
 #include "common/text/why.h"
+#include "discovery/find.h"
 
 #define STATUS_NOT_STARTED 127
 #define LEFT_TO_LAUNCHER 0 /* any status: without the byte it does not count */
@@ -419,7 +420,7 @@ is_wanted(struct run *r)
 {
 	_cleanup_(freep) char *error = NULL;
 
-	return conf_load(&r->conf, &error) == 0 && !r->conf->client.disable &&
+	return find_conf_load(&r->conf, &error) == 0 && !r->conf->client.disable &&
 	       r->conf->client.scripts == SCRIPTS_ON && r->conf->client.cache != CACHE_OFF &&
 	       r->conf->client.store_dir && *r->conf->client.store_dir;
 }

@@ -13,6 +13,7 @@
 #include "client/wrap/farm_state.h"
 #include "common/clock.h"
 #include "common/fs.h"
+#include "discovery/find.h"
 #include "toolchain/toolchain.h"
 
 #define WALK_ENTRIES 512
@@ -104,7 +105,7 @@ choose_reason_for_here(const struct conf *conf, const struct rustc_call *call)
 	if (conf->client.offload == OFFLOAD_NEVER)
 		return "offload = never";
 	if (!conf->client.coordinator || !*conf->client.coordinator)
-		return "no coordinator configured";
+		return conf->client.discovers ? "no coordinator found" : "no coordinator configured";
 	why = call_home_reason(call);
 	if (why)
 		return why;
@@ -152,6 +153,9 @@ choose(const struct conf *conf, const struct rustc_call *call, struct slots *slo
 	if (farm_state_begin(conf->client.cache_dir, conf->client.coordinator, conf->client.retry_s,
 		    conf->client.connect_ms, &ret->probe) == FARM_DOWN) {
 		ret->why = "farm unreachable";
+		/* it may be elsewhere by now */
+		if (conf->client.discovers)
+			(void)find_again(conf->client.cache_dir, FIND_LACK_MS, NULL);
 		return;
 	}
 	ret->place = PLACE_FARM;

@@ -13,6 +13,7 @@
 #include "common/conf/conf.h"
 #include "common/log/log.h"
 #include "common/share.h"
+#include "discovery/find.h"
 
 /* Of paths, keeps only an absolute one: cargo runs the compiler in a package's directory, and a
  * relative one would be made there. */
@@ -49,13 +50,25 @@ keep_cache(struct conf *conf)
 		keep_variable(conf, "cache_dir", dir);
 }
 
+/* For calls to come: this one goes by what was found before. */
+static void
+look_again(const struct conf *conf)
+{
+	const char *at = conf->client.coordinator;
+
+	(void)find_again(conf->client.cache_dir, at && *at ? FIND_FRESH_MS : FIND_LACK_MS, NULL);
+}
+
 int
 wrap_load_conf(struct conf **ret, char **ret_error)
 {
 	_cleanup_(freep) char *error = NULL;
 
-	if (conf_load(ret, ret_error) == 0)
+	if (find_conf_load(ret, ret_error) == 0) {
+		if ((*ret)->client.discovers)
+			look_again(*ret);
 		return 0;
+	}
 	log_error("%s", *ret_error ? *ret_error : "the configuration cannot be read");
 	if (conf_parse("", 0, "defaults", ret, &error) < 0)
 		return -ENOMEM;

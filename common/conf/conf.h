@@ -38,7 +38,8 @@ enum compress {
 struct conf {
 	struct {
 		/* tcp://host:port or ipc:///path, or a list of these; unset: no farm. Both are read
-		 * by coordinators_parse. */
+		 * by coordinators_parse. Or COORDINATORS_AUTO, in place of which find_conf_load
+		 * (discovery/find.h) puts what was found, and sets discovers. */
 		char *coordinator;
 		char *coordinator_key; /* path of the coordinator's public identity file, of each;
 					  needed for tcp */
@@ -82,6 +83,7 @@ struct conf {
 		uint64_t retry_s;     /* how long an unreachable farm is left alone, 30 */
 		uint64_t max_unit;    /* most source bytes sent for one unit, 512 MiB */
 		char *store; /* stores that are shared, nearest first: "URL [ro|rw], …" */
+		bool discovers;
 		enum ci_mode ci_mode; /* what remote_mode = auto has found; CI_MODE_OWN: only
 				       * below `store` is written, not to the coordinator */
 		int remote_mode;      /* enum remote_mode, auto: what is done with them */
@@ -117,6 +119,8 @@ struct conf {
 		int toolchains;		/* enum toolchains_from: whether clients may give workers
 					   some; offered */
 		char *page;		/* "ADDRESS:PORT" where its page listens, or "off" */
+		bool avahi;		/* have it announced on the network, no */
+		char *avahi_namespace;	/* what is said there of whom it is for */
 		char *oidc;		/* path of a file: who may join by OpenID Connect */
 		char *oidc_ca;	  /* path of a file: certificates that count for its issuers */
 		char *page_token; /* path of a file: the word that one needs to look at it */

@@ -95,7 +95,9 @@ coordinators_parse(const char *section, const char *endpoints, const char *keys,
 {
 	_cleanup_(strv_done) struct strv at = STRV_INIT, by = STRV_INIT;
 	_cleanup_(coordinators_done) struct coordinators c = COORDINATORS_INIT;
-	int r = coordinators_split(endpoints, false, &at);
+	int r = endpoints && streq(endpoints, COORDINATORS_AUTO)
+			? 0
+			: coordinators_split(endpoints, false, &at);
 
 	*ret_why = NULL;
 	if (r == 0)

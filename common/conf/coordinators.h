@@ -10,6 +10,8 @@
 #include "common/strv.h"
 
 #define COORDINATORS_MAX 8
+/* Instead of endpoints: those of the keys that are found on the network (discovery/find.h). */
+#define COORDINATORS_AUTO "auto"
 
 struct coordinators {
 	size_t n;
@@ -31,7 +33,7 @@ int coordinators_split(const char *v, bool paths, struct strv *ret);
 
 /* Of a section ("client", "worker") both values as the configuration has them, each NULL or "" for
  * unset. There are as many keys as coordinators, or none; where all are of this machine (ipc) other
- * numbers of keys count as none. 0 (also for no coordinator); -ENOMEM; -EINVAL, and a full sentence
+ * numbers of keys count as none. COORDINATORS_AUTO names none. 0 (also for no coordinator); -ENOMEM; -EINVAL, and a full sentence
  * in *ret_why (caller frees). */
 int coordinators_parse(const char *section, const char *endpoints, const char *keys,
 	struct coordinators *ret, char **ret_why);

@@ -316,6 +316,8 @@ parse_connects(const char *v, char **ret)
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	int r = coordinators_split(v, false, &all);
 
+	if (r == 0 && streq(v, COORDINATORS_AUTO))
+		return str_copy(v, ret);
 	if (r == 0 && (all.n == 0 || all.n > COORDINATORS_MAX))
 		return -EINVAL;
 	for (size_t i = 0; r == 0 && i < all.n; i++) {
@@ -429,7 +431,7 @@ set_text(const struct conf_key *k, const char *v, const char *base, char **out, 
 		if (r == -EINVAL)
 			(void)buf_addf(hint,
 				"tcp://HOST:PORT or ipc:///PATH, or up to %d different ones with "
-				"commas between them",
+				"commas between them; or auto",
 				COORDINATORS_MAX);
 	} else if (k->type == TYPE_KEY_FILES) {
 		r = parse_key_files(v, base, &fresh);

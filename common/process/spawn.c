@@ -481,7 +481,7 @@ char *
 spawn_find_program(const char *name)
 {
 	static const char *const beside[] = { NULL, "../client", "../coordinator", "../worker",
-		"../trace", "../libexec/dray", "../bin" };
+		"../trace", "../discovery", "../libexec/dray", "../bin" };
 	static const char *const installed[] = {
 #ifdef PKGLIBEXECDIR
 		PKGLIBEXECDIR,

@@ -57,8 +57,8 @@ int spawn_capture(char *const *argv, char *const *envp, unsigned limit_ms, size_
 #define SPAWN_ASK_MS 60000
 
 /* The path of another of dray's programs ("dray-dispatch"), looked for in: $DRAY_LIBEXEC; the
- * directory of this executable; client/, coordinator/, worker/ and trace/ beside that directory (a
- * build tree);
+ * directory of this executable; client/, coordinator/, worker/, trace/ and discovery/ beside that
+ * directory (a build tree);
  * ../libexec/dray and ../bin from there (an installed tree that was moved); PKGLIBEXECDIR; BINDIR.
  * The first executable wins; NULL when there is none. The caller frees it. */
 char *spawn_find_program(const char *name);

@@ -13,6 +13,7 @@
 #include "client/cmd/cmd.h"
 #include "common/fs.h"
 #include "common/process/spawn.h"
+#include "discovery/find.h"
 
 /* "/etc/dray/dray.conf (not there), /home/ann/.config/dray/dray.conf" */
 void
@@ -50,7 +51,7 @@ doctor_check_conf(struct doctor *d)
 {
 	_cleanup_(freep) char *error = NULL;
 
-	if (conf_load(&d->conf, &error) < 0) {
+	if (find_conf_load(&d->conf, &error) < 0) {
 		doctor_say(d, BAD, "config", "%s Until this is right all is compiled here.",
 			error ? error : "It cannot be read.");
 		return false;
