@@ -40,8 +40,8 @@ announce_split(const char *endpoint, char ret_address[64], char ret_port[8])
 static int
 arguments(const struct announce *a, const char *program, struct strv *ret)
 {
-	const char *const words[] = { program, "publish", "--name", a->name, "--address", a->address,
-		"--port", a->port, "--host", a->host };
+	const char *const words[] = { program, "publish", "--name", a->name, "--address",
+		a->address, "--port", a->port, "--host", a->host };
 	struct found_one o = { .endpoint = "" };
 	int r = 0;
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "common/clock.h"
+#include "discovery/publish.h"
 #include "discovery/txt.h"
 
 /* Of services, each once for an interface and a protocol. The daemon allows a client 1024 objects
@@ -31,11 +32,7 @@ static void
 give_up(struct browsing *b, int error)
 {
 	if (!*b->found->why)
-		snprintf(b->found->why, sizeof(b->found->why), "%s",
-			error == AVAHI_ERR_NO_DAEMON ? "there is no avahi-daemon"
-			: error == AVAHI_ERR_DBUS_ERROR || error == AVAHI_ERR_DISCONNECTED
-				? "there is no system bus (D-Bus), or the daemon has left it"
-				: avahi_strerror(error));
+		snprintf(b->found->why, sizeof(b->found->why), "%s", avahi_reason(error));
 	b->all = true;
 	avahi_simple_poll_quit(b->poll);
 }
@@ -109,8 +106,8 @@ ask(struct browsing *b, AvahiIfIndex interface, AvahiProtocol protocol, const ch
 	if (b->n_asked == ASKED_MAX)
 		return;
 	/* what is announced by one protocol is reached by that one */
-	r = avahi_service_resolver_new(b->client, interface, protocol, name, type, domain, protocol,
-		0, on_resolved, b);
+	r = avahi_service_resolver_new(
+		b->client, interface, protocol, name, type, domain, protocol, 0, on_resolved, b);
 	if (!r)
 		return;
 	b->asked[b->n_asked++] = r;

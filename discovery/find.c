@@ -1,5 +1,5 @@
-/* Invariant: a key that nobody has put down here is never of use: each endpoint that comes from here
- * goes with the file of the key that it must prove. */
+/* Invariant: a key that nobody has put down here is never of use: each endpoint that comes from
+ * here goes with the file of the key that it must prove. */
 #include "config.h"
 
 #include "discovery/find.h"
@@ -110,15 +110,14 @@ start(const char *program, const char *dir, int lock, pid_t *ret)
 		return -ENOMEM;
 	if (null < 0)
 		return -errno;
-	return spawn_start(
-		&(struct spawn){ .path = program,
-			.argv = argv,
-			.cwd = "/",
-			.fds = (struct spawn_fd[]){ { null, 0 }, { null, 1 }, { null, 2 },
-				{ lock, LOCK_FD } },
-			.n_fds = 4,
-			.new_group = true,
-			.only_fds = true },
+	return spawn_start(&(struct spawn){ .path = program,
+				   .argv = argv,
+				   .cwd = "/",
+				   .fds = (struct spawn_fd[]){ { null, 0 }, { null, 1 },
+					   { null, 2 }, { lock, LOCK_FD } },
+				   .n_fds = 4,
+				   .new_group = true,
+				   .only_fds = true },
 		ret);
 }
 
@@ -222,9 +221,9 @@ choose(const struct found *f, const struct strv *keys, struct buf *endpoints, st
 	for (size_t turn = 0; turn < FOUND_SAME_MAX; turn++) {
 		for (size_t k = 0; r == 0 && k < keys->n && taken.n < COORDINATORS_MAX; k++) {
 			char finger[KEYS_FINGERPRINT_SIZE];
-			const struct found_one *o =
-				find_fingerprint(keys->v[k], finger) == 0 ? one_of(f, finger, turn)
-									  : NULL;
+			const struct found_one *o = find_fingerprint(keys->v[k], finger) == 0
+							    ? one_of(f, finger, turn)
+							    : NULL;
 
 			if (!o || is_taken(&taken, o->endpoint))
 				continue;

@@ -59,8 +59,7 @@ v6_ok(const uint8_t a[16])
 }
 
 bool
-found_endpoint_make(
-	const uint8_t *address, size_t n, unsigned port, char ret[FOUND_ENDPOINT_MAX])
+found_endpoint_make(const uint8_t *address, size_t n, unsigned port, char ret[FOUND_ENDPOINT_MAX])
 {
 	char text[INET6_ADDRSTRLEN];
 	bool v6 = n == 16;
@@ -233,7 +232,7 @@ found_parse(const char *text, size_t n, struct found *ret)
 	int r;
 
 	memset(ret, 0, sizeof(*ret));
-	if (n > FOUND_TEXT_MAX || memchr(text, '\0', n))
+	if (n == 0 || n > FOUND_TEXT_MAX || memchr(text, '\0', n))
 		return -EBADMSG;
 	copy = strndup(text, n);
 	r = copy ? take_text(copy, ret) : -ENOMEM;

@@ -2,7 +2,7 @@
  * and what it leaves in a file for those that must not wait.
  *
  *   dray-found 1
- *   why<TAB>there is no avahi-daemon
+ *   why<TAB>no avahi-daemon answers on the system bus
  *   at<TAB>tcp://10.0.0.7:7420<TAB>FINGERPRINT<TAB>NAMESPACE<TAB>VERSION<TAB>NAME
  *
  * Anybody on the network can announce anything. So all of it is bounded and plain text, an endpoint

@@ -46,11 +46,21 @@ struct publishing {
 	bool lost; /* the client is of no use any more */
 };
 
+const char *
+avahi_reason(int error)
+{
+	/* libavahi-client says "no daemon" of a bus that is not there, too */
+	return error == AVAHI_ERR_NO_DAEMON || error == AVAHI_ERR_DBUS_ERROR ||
+			       error == AVAHI_ERR_DISCONNECTED
+		       ? "no avahi-daemon answers on the system bus"
+		       : avahi_strerror(error);
+}
+
 static void
 tell_waiting(struct publishing *s, const char *why)
 {
 	if (!s->told)
-		log_info("discovery: not announced: %s; it will be when that is there", why);
+		log_info("discovery: not announced: %s; it will be when that is otherwise", why);
 	s->told = true;
 }
 
@@ -194,10 +204,10 @@ on_client(AvahiClient *c, AvahiClientState state, void *arg)
 			avahi_entry_group_reset(s->group);
 		break;
 	case AVAHI_CLIENT_CONNECTING:
-		tell_waiting(s, "there is no avahi-daemon");
+		tell_waiting(s, avahi_reason(AVAHI_ERR_NO_DAEMON));
 		break;
 	default:
-		tell_waiting(s, avahi_strerror(avahi_client_errno(c)));
+		tell_waiting(s, avahi_reason(avahi_client_errno(c)));
 		lose(s);
 	}
 }
@@ -213,13 +223,12 @@ open_client(struct publishing *s)
 	s->client = NULL;
 	s->group = NULL;
 	s->lost = false;
-	c = avahi_client_new(avahi_simple_poll_get(s->poll), AVAHI_CLIENT_NO_FAIL, on_client, s,
-		&error);
+	c = avahi_client_new(
+		avahi_simple_poll_get(s->poll), AVAHI_CLIENT_NO_FAIL, on_client, s, &error);
 	s->client = c;
 	if (c)
 		return;
-	tell_waiting(s, error == AVAHI_ERR_DBUS_ERROR ? "there is no system bus (D-Bus)"
-						      : avahi_strerror(error));
+	tell_waiting(s, avahi_reason(error));
 	lose(s);
 }
 
@@ -264,9 +273,9 @@ interface_of(const AvahiAddress *a)
 		if (!i->ifa_addr || i->ifa_addr->sa_family != (v6 ? AF_INET6 : AF_INET))
 			continue;
 		bytes = v6 ? (const void *)&((const struct sockaddr_in6 *)(void *)i->ifa_addr)
-				     ->sin6_addr
+					->sin6_addr
 			   : (const void *)&((const struct sockaddr_in *)(void *)i->ifa_addr)
-				     ->sin_addr;
+					->sin_addr;
 		if (memcmp(bytes, a->data.data, v6 ? 16 : 4) == 0)
 			found = (AvahiIfIndex)if_nametoindex(i->ifa_name);
 	}
@@ -307,9 +316,8 @@ prepare(struct publishing *s)
 		return -ENOMEM;
 	s->again = avahi_simple_poll_get(s->poll)->timeout_new(
 		avahi_simple_poll_get(s->poll), NULL, on_again, s);
-	return s->again && avahi_simple_poll_get(s->poll)->watch_new(
-				   avahi_simple_poll_get(s->poll), STDIN_FILENO, AVAHI_WATCH_IN,
-				   on_stdin, s)
+	return s->again && avahi_simple_poll_get(s->poll)->watch_new(avahi_simple_poll_get(s->poll),
+				   STDIN_FILENO, AVAHI_WATCH_IN, on_stdin, s)
 		       ? 0
 		       : -ENOMEM;
 }

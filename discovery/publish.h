@@ -17,4 +17,7 @@ struct publish {
  * -errno. */
 int publish(const struct publish *p);
 
+/* An error of libavahi-client, in words. */
+const char *avahi_reason(int error);
+
 #endif

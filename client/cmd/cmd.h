@@ -17,9 +17,9 @@ struct cmd {
 	int (*run)(int argc, char **argv); /* argv[0]: the command; returns the exit status */
 };
 
-extern const struct cmd cmd_cache, cmd_clear, cmd_doctor, cmd_env, cmd_explain, cmd_flush, cmd_gc,
-	cmd_key, cmd_keygen, cmd_keys, cmd_login, cmd_prewarm, cmd_report, cmd_run, cmd_slot,
-	cmd_stats, cmd_status, cmd_sweep, cmd_toolchain, cmd_up, cmd_verify;
+extern const struct cmd cmd_cache, cmd_clear, cmd_discover, cmd_doctor, cmd_env, cmd_explain,
+	cmd_flush, cmd_gc, cmd_key, cmd_keygen, cmd_keys, cmd_login, cmd_prewarm, cmd_report,
+	cmd_run, cmd_slot, cmd_stats, cmd_status, cmd_sweep, cmd_toolchain, cmd_up, cmd_verify;
 
 /* What `dray cache` can do, by its word: "status", "gc", …, of which `run` is NULL; NULL: there is
  * no such. */

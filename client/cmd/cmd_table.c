@@ -7,10 +7,10 @@
 #include "client/cmd/cmd.h"
 #include "common/log/log.h"
 
-static const struct cmd *const commands[] = { &cmd_up, &cmd_run, &cmd_slot, &cmd_env, &cmd_login,
-	&cmd_key, &cmd_keygen, &cmd_keys, &cmd_doctor, &cmd_status, &cmd_stats, &cmd_explain,
-	&cmd_report, &cmd_verify, &cmd_cache, &cmd_flush, &cmd_prewarm, &cmd_gc, &cmd_clear,
-	&cmd_sweep, &cmd_toolchain };
+static const struct cmd *const commands[] = { &cmd_up, &cmd_run, &cmd_slot, &cmd_env, &cmd_discover,
+	&cmd_login, &cmd_key, &cmd_keygen, &cmd_keys, &cmd_doctor, &cmd_status, &cmd_stats,
+	&cmd_explain, &cmd_report, &cmd_verify, &cmd_cache, &cmd_flush, &cmd_prewarm, &cmd_gc,
+	&cmd_clear, &cmd_sweep, &cmd_toolchain };
 
 static const struct cmd *
 find(const char *name)

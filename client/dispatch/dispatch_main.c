@@ -206,7 +206,8 @@ run_half(const struct dispatch_options *o)
 	_cleanup_(conf_freep) struct conf *conf = NULL;
 	_cleanup_(freep) char *error = NULL;
 
-	return find_conf_load(&conf, &error) < 0 ? STATUS_USAGE : half_serve(conf, o->half_fd, o->key);
+	return find_conf_load(&conf, &error) < 0 ? STATUS_USAGE
+						 : half_serve(conf, o->half_fd, o->key);
 }
 
 static int

@@ -105,7 +105,8 @@ choose_reason_for_here(const struct conf *conf, const struct rustc_call *call)
 	if (conf->client.offload == OFFLOAD_NEVER)
 		return "offload = never";
 	if (!conf->client.coordinator || !*conf->client.coordinator)
-		return conf->client.discovers ? "no coordinator found" : "no coordinator configured";
+		return conf->client.discovers ? "no coordinator found"
+					      : "no coordinator configured";
 	why = call_home_reason(call);
 	if (why)
 		return why;

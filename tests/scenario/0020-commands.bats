@@ -7,6 +7,7 @@ MAN=$DRAY_TOP/man
 
 # What the programs start in their turn.
 PARTS=("$DRAY_BUILD/trace/dray-trace" "$DRAY_BUILD/drayctl/drayctl" "$DRAY_BUILD/worker/dray-exec")
+[ ! -x "$DRAY_BUILD/discovery/dray-avahi" ] || PARTS+=("$DRAY_BUILD/discovery/dray-avahi")
 
 # page PROGRAM: its manual page's file.
 page() {

@@ -38,9 +38,13 @@ lan_host() {
 }
 # at HOST COMMAND…: there.
 at() {
+  (at_exec "$@")
+}
+# The same in place of this shell: for what is started in the background, and ended by its process id.
+at_exec() {
   local h=$1
   shift
-  nsenter --net="/run/netns/dray-$h-$TAG" unshare -m --propagation private sh -c 'mount --bind "$0" /run && exec "$@"' \
+  exec nsenter --net="/run/netns/dray-$h-$TAG" unshare -m --propagation private sh -c 'mount --bind "$0" /run && exec "$@"' \
     "$FARM/run-$h" "$@"
 }
 # there HOST PROGRAM: prints a program that runs it at that host, for what starts a daemon.
@@ -70,7 +74,7 @@ bus_start() {
 </busconfig>
 XML
   rm -f "$FARM/run-$h/dbus/system_bus_socket"
-  at "$h" dbus-daemon --config-file="$FARM/bus-$h.conf" --nofork --nopidfile --nosyslog >>"$LOGS/bus-$h" 2>&1 </dev/null 3>&- &
+  at_exec "$h" dbus-daemon --config-file="$FARM/bus-$h.conf" --nofork --nopidfile --nosyslog >>"$LOGS/bus-$h" 2>&1 </dev/null 3>&- &
   BUS_PIDS[$h]=$!
   STARTED+=("$!")
   wait_until 10 test -S "$FARM/run-$h/dbus/system_bus_socket"
@@ -79,7 +83,7 @@ avahi_start() {
   local h=$1
   printf '[server]\nhost-name=%s\nuse-ipv4=yes\nuse-ipv6=no\nallow-interfaces=eth0\n[publish]\npublish-hinfo=no\npublish-workstation=no\n' \
     "$h" >"$FARM/avahi-$h.conf"
-  at "$h" avahi-daemon -f "$FARM/avahi-$h.conf" --no-drop-root --no-chroot --no-rlimits >>"$LOGS/avahi-$h" 2>&1 </dev/null 3>&- &
+  at_exec "$h" avahi-daemon -f "$FARM/avahi-$h.conf" --no-drop-root --no-chroot --no-rlimits >>"$LOGS/avahi-$h" 2>&1 </dev/null 3>&- &
   AVAHI_PIDS[$h]=$!
   STARTED+=("$!")
   wait_until 10 avahi_answers "$h"

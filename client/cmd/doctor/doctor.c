@@ -93,6 +93,7 @@ run(int argc, char **argv)
 	doctor_check_linker(&d);
 	doctor_check_sandbox(&d);
 	doctor_check_job_users(&d);
+	doctor_check_discovery(&d);
 	doctor_check_identity(&d);
 	doctor_check_farm(&d);
 	doctor_check_stores(&d);

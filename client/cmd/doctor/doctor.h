@@ -61,6 +61,11 @@ void doctor_check_linker(struct doctor *d);
 void doctor_check_sandbox(struct doctor *d);
 void doctor_check_job_users(struct doctor *d);
 
+/* ---- discovery.c */
+
+/* Where coordinator is auto: what the network has. */
+void doctor_check_discovery(struct doctor *d);
+
 /* ---- farm.c */
 
 /* Sets d->key_line. */

@@ -56,7 +56,10 @@ doctor_check_conf(struct doctor *d)
 			error ? error : "It cannot be read.");
 		return false;
 	}
-	if (!is_set(d->conf->client.coordinator))
+	if (d->conf->client.discovers && !is_set(d->conf->client.coordinator))
+		doctor_say(d, NOTE, "config",
+			"coordinator is auto, and none was found yet: all is compiled here");
+	else if (!is_set(d->conf->client.coordinator))
 		doctor_say(d, NOTE, "config",
 			"no coordinator is set, so all is compiled here: set "
 			"[client] coordinator or DRAY_COORDINATOR, or try `dray up`");
