@@ -251,7 +251,7 @@ resolve(struct conf *c)
 	if (r < 0)
 		return r;
 	free(steal_ptr(c->client.coordinator));
-	c->client.discovers = true;
+	c->client.discovers = DISCOVERS;
 	if (!endpoints.n)
 		return 0;
 	free(c->client.coordinator_key);

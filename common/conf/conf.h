@@ -15,6 +15,7 @@
 #include "common/base.h"
 #include "common/strv.h"
 
+enum discovers { DISCOVERS_NOT, DISCOVERS };
 enum offload { OFFLOAD_AUTO, OFFLOAD_ALWAYS, OFFLOAD_NEVER };
 enum cache_use { CACHE_ON, CACHE_READ, CACHE_OFF };
 enum incremental_use { INCREMENTAL_AUTO, INCREMENTAL_ALWAYS, INCREMENTAL_NEVER };
@@ -83,15 +84,15 @@ struct conf {
 		uint64_t retry_s;     /* how long an unreachable farm is left alone, 30 */
 		uint64_t max_unit;    /* most source bytes sent for one unit, 512 MiB */
 		char *store; /* stores that are shared, nearest first: "URL [ro|rw], …" */
-		bool discovers;
-		enum ci_mode ci_mode; /* what remote_mode = auto has found; CI_MODE_OWN: only
-				       * below `store` is written, not to the coordinator */
-		int remote_mode;      /* enum remote_mode, auto: what is done with them */
-		char *trust_keys;     /* whose results are taken from there: a list or its path
-					 (keys/trust.h) */
-		int trust;	      /* enum trust_in, publishers */
-		int share_env;	      /* enum share_env, cargo: variables on which a result that is
-					 uploaded may depend */
+		enum discovers discovers; /* DISCOVERS: coordinator was auto */
+		enum ci_mode ci_mode;	  /* what remote_mode = auto has found; CI_MODE_OWN: only
+					   * below `store` is written, not to the coordinator */
+		int remote_mode;	  /* enum remote_mode, auto: what is done with them */
+		char *trust_keys;	  /* whose results are taken from there: a list or its path
+					     (keys/trust.h) */
+		int trust;		  /* enum trust_in, publishers */
+		int share_env; /* enum share_env, cargo: variables on which a result that is
+				  uploaded may depend */
 		uint64_t store_wait_ms; /* for a unit of which no compile is known, 500 */
 		uint64_t upload_max;	/* most bytes of one result that are uploaded, 1 GiB */
 		uint64_t upload_rate;	/* most bytes a second that are uploaded; 0: any */

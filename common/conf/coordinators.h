@@ -33,8 +33,8 @@ int coordinators_split(const char *v, bool paths, struct strv *ret);
 
 /* Of a section ("client", "worker") both values as the configuration has them, each NULL or "" for
  * unset. There are as many keys as coordinators, or none; where all are of this machine (ipc) other
- * numbers of keys count as none. COORDINATORS_AUTO names none. 0 (also for no coordinator); -ENOMEM; -EINVAL, and a full sentence
- * in *ret_why (caller frees). */
+ * numbers of keys count as none. COORDINATORS_AUTO names none. 0 (also for no coordinator);
+ * -ENOMEM; -EINVAL, and a full sentence in *ret_why (caller frees). */
 int coordinators_parse(const char *section, const char *endpoints, const char *keys,
 	struct coordinators *ret, char **ret_why);
 void coordinators_done(struct coordinators *c); /* frees all and makes it empty; for _cleanup_ */

@@ -204,7 +204,7 @@ test_list_bounds(void **state)
 		assert_int_equal(found_add(&f, &o), i <= FOUND_SAME_MAX);
 	}
 	for (unsigned i = 0; f.n < FOUND_MAX; i++) {
-		snprintf(fp, sizeof(fp), "%04x%s", i, FP + 4);
+		snprintf(fp, sizeof(fp), "%04x%s", i, &(FP)[4]);
 		o = one("tcp://10.0.0.8:1", fp);
 		assert_true(found_add(&f, &o));
 	}
