@@ -208,7 +208,7 @@ mark_late(const struct half_meet *m)
 		(void)futimens(fd, NULL);
 }
 
-/* Who gives the stores longer than that gives it to the process that asks them, too. */
+/* A client that lets the stores take longer lets the process that asks them take as long. */
 static uint64_t
 for_stores_ms(const struct half_meet *m)
 {
