@@ -120,12 +120,15 @@ act_one(struct server *s, const struct sched_action *a)
 		dray__job_queued__init(&queued);
 		queued.job = job;
 		queued.ahead = a->ahead;
+		queued.why = as_mutable(a->text);
 		server_send(s, p, WIRE_JOB_QUEUED, &queued.base);
 	} else {
 		struct event told = { .kind = EVENT_DENIED };
 
 		clean_text(a->text, told.text, sizeof(told.text));
 		tell_job(s, p, &a->job, &told);
+		if (a->verdict == DRAY__VERDICT__VERDICT_QUOTA)
+			tally_over_quota(s->tally, peer_namespace(s, p));
 		send_denied(s, p, job, a->verdict, a->text);
 	}
 }

@@ -27,6 +27,7 @@ struct look {
 	Dray__AdminClient *clients, **client_list;
 	char (*client_roles)[STANDING_TEXT_MAX];
 	Dray__AdminCache *caches, **cache_list;
+	Dray__AdminSpace *spaces, **space_list;
 	Dray__AdminKey *keys, **key_list;
 	struct allowed_key *key_copies;
 	char (*key_roles)[STANDING_TEXT_MAX];
@@ -40,7 +41,8 @@ look_done(struct look *l)
 	void *const all[] = { l->toolchains, l->toolchain_list, l->workers, l->worker_list, l->pins,
 		l->indices, l->standings, l->trusts, l->away, l->jobs, l->job_list, l->states,
 		l->clients, l->client_list, l->client_roles, l->caches, l->cache_list, l->keys,
-		l->key_list, l->key_copies, l->key_roles, l->tokens, l->token_list };
+		l->key_list, l->key_copies, l->key_roles, l->tokens, l->token_list, l->spaces,
+		l->space_list };
 
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		free(all[i]);
@@ -303,6 +305,33 @@ fill_caches(struct look *l)
 	return 0;
 }
 
+/* There are few: VIEW_CACHES_MAX. */
+static int
+fill_spaces(struct look *l)
+{
+	size_t n = l->v->n_spaces;
+
+	if (!ROOM(l->spaces, n) || !ROOM(l->space_list, n))
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		struct view_space *c = &l->v->spaces[i];
+		Dray__AdminSpace *m = l->space_list[i] = &l->spaces[i];
+
+		dray__admin_space__init(m);
+		m->namespace_ = c->namespace;
+		m->jobs = c->jobs;
+		m->queued = c->queued;
+		m->queue_max = c->queue_max;
+		m->slots = c->slots;
+		m->slots_max = c->slots_max;
+		m->uploaded = c->uploaded;
+		m->upload_max = c->upload_max;
+	}
+	l->m.space = l->space_list;
+	l->m.n_space = n;
+	return 0;
+}
+
 /* Each peer's is looked up: keys and peers may be many. */
 static void
 count_connections(struct server *s, Dray__AdminKey *keys)
@@ -392,7 +421,7 @@ fill(struct server *s, const Dray__AdminLook *ask, struct look *l)
 {
 	unsigned want = (ask->workers ? VIEW_WORKERS | VIEW_OFFERS : 0u) |
 			(ask->jobs ? VIEW_JOBS : 0u) | (ask->clients ? VIEW_CLIENTS : 0u) |
-			(ask->caches ? VIEW_CACHES : 0u);
+			(ask->caches ? VIEW_CACHES : 0u) | (ask->spaces ? VIEW_SPACES : 0u);
 	int r = view_new(s, want, &l->v);
 
 	if (r < 0)
@@ -406,6 +435,8 @@ fill(struct server *s, const Dray__AdminLook *ask, struct look *l)
 		r = fill_clients(l);
 	if (r == 0 && ask->caches)
 		r = fill_caches(l);
+	if (r == 0 && ask->spaces)
+		r = fill_spaces(l);
 	if (r == 0 && ask->keys)
 		r = fill_keys(s, l);
 	if (r == 0 && ask->tokens)

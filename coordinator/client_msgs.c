@@ -45,6 +45,7 @@ on_job_request(struct server *s, struct peer *p, const struct wire_peer *from,
 	struct sched_job_info info = {
 		.owner = p->serial,
 		.account = peer_account(s, p),
+		.space = peer_namespace(s, p),
 		.glibc = m->glibc,
 		.may_wait = m->may_wait,
 	};

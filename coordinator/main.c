@@ -22,7 +22,7 @@ static const char usage[] =
 	"  -h, --help               show this, and exit\n"
 	"  -V, --version            show the version, and exit\n"
 	"\n"
-	"SIGTERM ends it, SIGHUP reads the allowed keys, and who may join, again. See "
+	"SIGTERM ends it, SIGHUP reads the allowed keys, who may join, and quotas again. See "
 	"dray-coordinator(8), "
 	"dray.conf(5).\n";
 
@@ -33,6 +33,20 @@ static const struct daemon_option options[] = {
 	{ .name = NULL },
 };
 
+struct started {
+	const struct daemon_program *program;
+	int argc;
+	char **argv;
+};
+
+static int
+load_again(void *arg, struct conf **ret, char **ret_error)
+{
+	const struct started *s = arg;
+
+	return daemon_load_again(s->program, s->argc, s->argv, ret, ret_error);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -41,6 +55,7 @@ main(int argc, char **argv)
 	_cleanup_(notify_done) struct notify notify = NOTIFY_INIT;
 	_cleanup_(freep) char *error = NULL;
 	const struct daemon_program program = { "dray-coordinator", usage, options };
+	struct started started = { &program, argc, argv };
 	int ready = -1, status, r;
 
 	log_init(program.name, LOG_LEVEL_INFO);
@@ -64,6 +79,7 @@ main(int argc, char **argv)
 		log_warn_errno(r, "cannot say that it is ready");
 	notify_ready(&notify);
 	server_notify(server, &notify);
+	server_on_reload(server, load_again, &started);
 	r = server_run(server);
 	log_info("stopped");
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

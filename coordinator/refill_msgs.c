@@ -123,6 +123,8 @@ place(struct server *s, struct peer *client, const Dray__JobRequest *m, struct p
 static const char *
 why_not(struct server *s, const struct peer *p, Dray__Verdict *ret)
 {
+	struct sched_space_view space;
+
 	*ret = DRAY__VERDICT__VERDICT_NOT_ALLOWED;
 	if (!s->desk)
 		return "this coordinator keeps no shared cache";
@@ -131,7 +133,10 @@ why_not(struct server *s, const struct peer *p, Dray__Verdict *ret)
 	*ret = DRAY__VERDICT__VERDICT_DRAINING;
 	if (s->draining)
 		return "the coordinator is shutting down";
+	sched_space_get(s->sched, peer_namespace(s, p), &space);
 	*ret = DRAY__VERDICT__VERDICT_FULL;
+	if (space.may.slots > 0 && space.holding >= space.may.slots)
+		return "its namespace has all the slots that it may have";
 	if (sched_somebody_waits(s->sched))
 		return "others wait for the farm";
 	return refills_may(&s->refills, peer_account(s, p)) ? NULL

@@ -47,6 +47,32 @@ is_twins(Dray__Verdict verdict)
 	       verdict == DRAY__VERDICT__VERDICT_TWIN_DIFFERS;
 }
 
+/* It cannot have a slot now, but some worker can run it. */
+static void
+wait_in_line(struct sched *s, struct sched_job *job)
+{
+	char text[256];
+
+	if (!job->may_wait && !space_has_room(job->space)) {
+		space_explain_slots(job->space, text, sizeof(text));
+		sched_job_deny(s, job, DRAY__VERDICT__VERDICT_QUOTA, text);
+	} else if (!job->may_wait) {
+		sched_job_deny(
+			s, job, DRAY__VERDICT__VERDICT_FULL, "all matching workers are busy");
+	} else if (!space_may_queue(job->space) && job->tries == 0) {
+		space_explain_queue(job->space, text, sizeof(text));
+		sched_job_deny(s, job, DRAY__VERDICT__VERDICT_QUOTA, text);
+	} else if (s->queued >= s->conf.max_queue && job->tries == 0) {
+		sched_job_deny(s, job, DRAY__VERDICT__VERDICT_QUEUE_FULL,
+			"the coordinator's queue is full");
+	} else if (queue_put(s, job) < 0) {
+		sched_job_deny(s, job, DRAY__VERDICT__VERDICT_QUEUE_FULL,
+			"the coordinator is out of memory");
+	} else {
+		action_queued(s, job);
+	}
+}
+
 /* Finds a place for a job that has none: now, in a queue, or not at all. */
 static void
 seek(struct sched *s, struct sched_job *job)
@@ -72,17 +98,8 @@ seek(struct sched *s, struct sched_job *job)
 		sched_worker_give(s, w, job);
 	else if (!pools_eligible(s, job))
 		sched_job_deny_stranded(s, job);
-	else if (!job->may_wait)
-		sched_job_deny(
-			s, job, DRAY__VERDICT__VERDICT_FULL, "all matching workers are busy");
-	else if (s->queued >= s->conf.max_queue && job->tries == 0)
-		sched_job_deny(s, job, DRAY__VERDICT__VERDICT_QUEUE_FULL,
-			"the coordinator's queue is full");
-	else if (queue_put(s, job) < 0)
-		sched_job_deny(s, job, DRAY__VERDICT__VERDICT_QUEUE_FULL,
-			"the coordinator is out of memory");
 	else
-		action_queued(s, job);
+		wait_in_line(s, job);
 }
 
 /* The client gave the job up. Its slot counts as used until the worker reports the end, or for
@@ -184,7 +201,9 @@ sched_job_add(struct sched *s, const struct sched_job_info *info, uint64_t now)
 	job->toolchain = info->toolchain;
 	job->glibc = info->glibc;
 	job->may_wait = info->may_wait;
-	r = account_join(s, job, info->account ? info->account : info->owner);
+	r = space_join(s, job, info->space ? info->space : "");
+	if (r == 0)
+		r = account_join(s, job, info->account ? info->account : info->owner);
 	if (r == 0)
 		r = kin_join(s, job, &info->kin);
 	if (r < 0) {
@@ -727,7 +746,7 @@ sched_new(const struct sched_conf *conf, struct sched **ret)
 	TAILQ_INIT(&s->idle_kins);
 	if (table_init(&s->jobs) < 0 || table_init(&s->owners) < 0 || table_init(&s->workers) < 0 ||
 		table_init(&s->tcs) < 0 || table_init(&s->accounts) < 0 ||
-		table_init(&s->kins) < 0 || actions_reserve(s, 1) < 0)
+		table_init(&s->kins) < 0 || table_init(&s->spaces) < 0 || actions_reserve(s, 1) < 0)
 		return -ENOMEM;
 	*ret = steal_ptr(s);
 	return 0;
@@ -747,6 +766,7 @@ sched_free(struct sched *s)
 	sched_workers_free(s);
 	accounts_free(s);
 	table_done(&s->kins);
+	table_done(&s->spaces);
 	table_done(&s->accounts);
 	table_done(&s->jobs);
 	table_done(&s->owners);

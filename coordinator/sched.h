@@ -52,6 +52,12 @@ void sched_job_id_hex(const struct job_id *id, char out[JOB_ID_HEX_SIZE]);
 struct sched;
 struct sched_worker;
 
+/* Of the jobs of all keys of a namespace, at a time; 0: as many as there are. */
+struct sched_quota {
+	unsigned slots; /* that they hold */
+	size_t queue;	/* that wait for one */
+};
+
 struct sched_conf {
 	uint8_t hash_key[16];	 /* secret: jobs' ids are chosen by clients */
 	size_t max_queue;	 /* jobs */
@@ -63,6 +69,9 @@ struct sched_conf {
 	 * answers are others. */
 	bool (*allows)(void *arg, const struct digest *toolchain);
 	void *allows_arg;
+	/* What that namespace may have; NULL: there are no quotas. sched_quotas_changed when its
+	 * answers are others. Has allows_arg. */
+	void (*quota)(void *arg, const char *space, struct sched_quota *ret);
 };
 
 /* The limits are generous. hash_key stays zero. */
@@ -99,9 +108,10 @@ struct sched_failed {
 
 struct sched_job_info {
 	struct job_id id;
-	uint64_t owner;	  /* the client's handle, not 0 */
-	uint64_t account; /* of its key; 0: it has one of its own */
-	uint64_t former;  /* the one it had on another connection, or 0: takes its job over */
+	uint64_t owner;	   /* the client's handle, not 0 */
+	uint64_t account;  /* of its key; 0: it has one of its own */
+	uint64_t former;   /* the one it had on another connection, or 0: takes its job over */
+	const char *space; /* the namespace of its key; NULL: as "" */
 	struct digest toolchain;
 	struct digest kin; /* of its hint and namespace; zeros: it has no hint */
 	unsigned glibc;	   /* least minor version; 0: any */
@@ -127,7 +137,8 @@ struct sched_action {
 	bool twin;		     /* PLACE: without a slot, to join another one there */
 	unsigned ahead;
 	Dray__Verdict verdict;
-	const char *text; /* DENY; valid until the scheduler's next input */
+	const char *text; /* DENY; QUEUED: what it waits for, where that is its quota, or "". Valid
+			     until the scheduler's next input */
 };
 
 enum sched_trust { SCHED_TRUSTED, SCHED_SHUNNED, SCHED_PROBED };
@@ -238,6 +249,8 @@ void sched_owner_gone(struct sched *s, uint64_t owner, uint64_t now);
 void sched_tick(struct sched *s, uint64_t now);
 /* Queued jobs of toolchains that are not taken any more are denied; those that have slots go on. */
 void sched_allows_changed(struct sched *s, uint64_t now);
+/* All quotas are asked for anew. What has more than it may by now keeps that, and gets no more. */
+void sched_quotas_changed(struct sched *s, uint64_t now);
 /* Ends all placing: queued and new jobs are denied. */
 void sched_drain(struct sched *s, uint64_t now);
 
@@ -268,6 +281,14 @@ struct sched_account_view {
 };
 /* False: nothing is known of that account; *ret is zeros. */
 bool sched_account_get(struct sched *s, uint64_t account, struct sched_account_view *ret);
+
+struct sched_space_view {
+	size_t jobs, queued;
+	unsigned holding; /* slots */
+	struct sched_quota may;
+};
+/* Of all keys of a namespace. */
+void sched_space_get(const struct sched *s, const char *name, struct sched_space_view *ret);
 
 /* Whether some key waits for what others have, and may have it. */
 bool sched_wanted(const struct sched *s);

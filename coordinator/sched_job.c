@@ -121,9 +121,12 @@ action_queued(struct sched *s, const struct sched_job *job)
 	struct sched_action a = {
 		.type = SCHED_QUEUED, .job = job->id, .owner = job->owner->handle
 	};
+	char text[256] = "";
 
 	a.ahead = queue_ahead(job);
-	push(s, &a, NULL);
+	if (!space_has_room(job->space))
+		space_explain_slots(job->space, text, sizeof(text));
+	push(s, &a, *text ? text : NULL);
 }
 
 static uint64_t
@@ -257,7 +260,7 @@ sched_job_hold(struct sched *s, struct sched_job *job, struct sched_worker *w, e
 		w->twins++;
 		return;
 	}
-	account_hold(job);
+	account_hold(s, job);
 	if (state == JOB_PLACED) {
 		w->placed++;
 		if (w->trust == SCHED_PROBED) {
@@ -321,6 +324,7 @@ sched_job_free(struct sched *s, struct sched_job *job)
 	disown(s, job);
 	kin_leave(s, job);
 	account_leave(s, job);
+	space_leave(s, job);
 	table_del(&s->jobs, &job->node);
 	free(job);
 }

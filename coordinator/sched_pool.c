@@ -448,7 +448,7 @@ queue_put(struct sched *s, struct sched_job *job)
 	TAILQ_INSERT_TAIL(&s->notices, job, notice_link);
 	tc->queued++;
 	s->queued++;
-	account_queued(s, job->account, true);
+	account_queued(s, job, true);
 	return 0;
 }
 
@@ -462,7 +462,7 @@ queue_take(struct sched *s, struct sched_job *job)
 	tc->queued--;
 	tc->left++;
 	s->queued--;
-	account_queued(s, job->account, false);
+	account_queued(s, job, false);
 	lane_put(tc, job->lane);
 	job->lane = NULL;
 	job->tc = NULL;

@@ -1,7 +1,8 @@
 /* The scheduler's structs, for its files only. From the bottom up, each calls only what is above it
- * here: sched_share.c (whose turn it is), sched_pool.c (which worker can run what: toolchains,
- * heaps, queues), sched_job.c (a job's life, and the actions), sched_kin.c (twins; it and
- * sched_job.c call each other), sched_worker.c (workers and trust), sched.c (inputs). */
+ * here: sched_quota.c (what a namespace may have), sched_share.c (whose turn it is), sched_pool.c
+ * (which worker can run what: toolchains, heaps, queues), sched_job.c (a job's life, and the
+ * actions), sched_kin.c (twins; it and sched_job.c call each other), sched_worker.c (workers and
+ * trust), sched.c (inputs). */
 #ifndef DRAY_COORDINATOR_SCHED_PRIV_H
 #define DRAY_COORDINATOR_SCHED_PRIV_H
 
@@ -32,11 +33,23 @@ enum worker_word { WORD_NONE, WORD_OK, WORD_BAD, WORD_FULL };
 
 TAILQ_HEAD(job_list, sched_job);
 
+/* All keys of a namespace. */
+struct space {
+	struct table_node node;
+	char name[SCHED_NAME_SIZE];
+	struct sched_quota may;
+	size_t refs; /* jobs and accounts that name it */
+	size_t jobs, queued;
+	unsigned holding; /* slots */
+	bool held_back;	  /* a job of it had to wait for one of its own slots */
+};
+
 /* What a client key has used, and how it went. */
 struct account {
 	struct table_node node;
 	TAILQ_ENTRY(account) idle_link, waiting_link;
 	uint64_t id;
+	struct space *space; /* of the job that came last */
 	size_t jobs, queued;
 	unsigned holding; /* slots */
 	unsigned bare;	  /* of them, and of those that were late: no compiler runs there yet */
@@ -96,6 +109,7 @@ struct sched_job {
 	struct kin *kin; /* NULL: it is alone */
 	TAILQ_ENTRY(sched_job) kin_link;
 	struct account *account; /* NULL: of a job whose client is not known */
+	struct space *space;	 /* likewise */
 	uint64_t charged_us;	 /* for the present try */
 	uint64_t held_ms;	 /* when it got its slot */
 	uint64_t wasted_ms;	 /* of that slot's time */
@@ -203,7 +217,7 @@ struct sched {
 	struct sched_conf conf;
 	uint64_t now, seq;
 	bool draining;
-	struct table jobs, owners, workers, tcs, accounts, kins;
+	struct table jobs, owners, workers, tcs, accounts, kins, spaces;
 	TAILQ_HEAD(, kin) idle_kins;
 	size_t n_idle_kins;
 	TAILQ_HEAD(, account) idle, waiting; /* without jobs; with queued ones */
@@ -224,6 +238,23 @@ struct sched {
 	struct buf texts;
 	struct sched_stats stats;
 };
+
+/* sched_quota.c */
+/* The job is one of that name until space_leave. 0, -ENOMEM, or -EINVAL: the name is too long. */
+int space_join(struct sched *s, struct sched_job *job, const char *name);
+void space_leave(struct sched *s, struct sched_job *job);
+/* One more names it, or one less; NULL is fine, as below. */
+struct space *space_ref(struct space *sp);
+void space_put(struct sched *s, struct space *sp);
+bool space_has_room(const struct space *sp); /* for one more slot */
+bool space_may_hold(struct space *sp); /* the same; if not, it is noted that it is held back */
+bool space_may_queue(const struct space *sp);
+/* So many slots more, or less: others of it may have one then. */
+void space_holds(struct sched *s, struct space *sp, int slots);
+void space_queued(struct space *sp, bool in);
+/* What it has, and why that is all, as a sentence without an end. */
+void space_explain_slots(const struct space *sp, char *out, size_t n);
+void space_explain_queue(const struct space *sp, char *out, size_t n);
 
 /* sched_share.c */
 int account_join(struct sched *s, struct sched_job *job, uint64_t id);
@@ -246,9 +277,9 @@ bool account_on_trial(const struct account *a);
 struct account *account_find(struct sched *s, uint64_t id);
 /* How long its clients may take to open a slot that others wait for. */
 uint64_t account_open_ms(const struct sched *s, const struct account *a);
-/* One more of its jobs is queued, or one less. */
-void account_queued(struct sched *s, struct account *a, bool in);
-void account_hold(struct sched_job *job);		    /* it has a slot now */
+/* It is queued, or not any more. */
+void account_queued(struct sched *s, const struct sched_job *job, bool in);
+void account_hold(struct sched *s, struct sched_job *job);  /* it has a slot now */
 void account_shown(struct sched *s, struct sched_job *job); /* its compiler runs */
 /* It gives its slot up. If it was bare, and is not excused, that was a waste. */
 void account_give(struct sched *s, struct sched_job *job);

@@ -83,6 +83,9 @@ account_join(struct sched *s, struct sched_job *job, uint64_t id)
 			s->floor_us = MAX2(s->floor_us, s->most_us);
 		a->used_us = MAX2(a->used_us, s->floor_us);
 	}
+	/* its key's namespace may be another than it was */
+	space_put(s, a->space);
+	a->space = space_ref(job->space);
 	job->account = a;
 	return 0;
 }
@@ -107,6 +110,7 @@ account_free(struct sched *s, struct account *a)
 {
 	TAILQ_REMOVE(&s->idle, a, idle_link);
 	table_del(&s->accounts, &a->node);
+	space_put(s, a->space);
 	free(a);
 }
 
@@ -124,7 +128,7 @@ account_others_wait(const struct sched *s, const struct account *a)
 
 	/* one that has to wait in any case wants nobody's slot */
 	TAILQ_FOREACH(b, &s->waiting, waiting_link)
-	if (b != a && is_free(s, b) && b->bare < b->width)
+	if (b != a && is_free(s, b) && b->bare < b->width && space_has_room(b->space))
 		return true;
 	return false;
 }
@@ -137,7 +141,7 @@ account_may(const struct sched *s, const struct sched_job *job)
 
 	if (!a)
 		return true;
-	may = is_free(s, a) &&
+	may = space_may_hold(job->space) && is_free(s, a) &&
 	      (a->bare < a->width || (a->bare < s->stats.slots / 2 && !account_others_wait(s, a)));
 	a->held_back = a->held_back || !may;
 	return may;
@@ -172,8 +176,11 @@ let_on(struct sched *s, struct account *a)
 }
 
 void
-account_queued(struct sched *s, struct account *a, bool in)
+account_queued(struct sched *s, const struct sched_job *job, bool in)
 {
+	struct account *a = job->account;
+
+	space_queued(job->space, in);
 	if (!a)
 		return;
 	if (in && a->queued++ == 0)
@@ -183,10 +190,11 @@ account_queued(struct sched *s, struct account *a, bool in)
 }
 
 void
-account_hold(struct sched_job *job)
+account_hold(struct sched *s, struct sched_job *job)
 {
 	struct account *a = job->account;
 
+	space_holds(s, job->space, 1);
 	if (!a)
 		return;
 	a->holding++;
@@ -289,6 +297,7 @@ account_give(struct sched *s, struct sched_job *job)
 	struct account *a = job->account;
 	uint64_t ms = s->now - job->held_ms;
 
+	space_holds(s, job->space, -1);
 	if (!a)
 		return;
 	if (job->bare && !job->late && !job->excused)

@@ -193,6 +193,7 @@ make_sched(struct server *s)
 	sched_conf_default(&c);
 	c.allows = allows;
 	c.allows_arg = s;
+	c.quota = settings_quota;
 	c.max_queue = s->conf->coordinator.max_queue;
 	table_key(c.hash_key);
 	return sched_new(&c, &s->sched);
@@ -207,7 +208,7 @@ server_new(const struct conf *conf, struct server **ret, char **ret_error)
 	*ret_error = NULL;
 	if (!s)
 		return why_set(ret_error, -ENOMEM, "Out of memory.");
-	s->conf = conf;
+	s->conf = s->limits = conf;
 	s->signal_fd = -1;
 	s->announce = (struct announce)ANNOUNCE_INIT;
 	TAILQ_INIT(&s->doomed);
@@ -281,6 +282,7 @@ server_free(struct server *s)
 	judged_done(&s->judged);
 	identity_done(&s->id);
 	closep(&s->signal_fd);
+	settings_end(s);
 	free(s->endpoint);
 	free(s);
 }
@@ -317,6 +319,7 @@ take_signals(struct server *s)
 	while (read(s->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
 		if (info.ssi_signo == SIGHUP) {
 			notify_reloading(s->notify, clock_mono_us());
+			settings_reload(s);
 			oidc_reload(s);
 			keys_reload(s);
 			act_all(s);

@@ -14,6 +14,11 @@ int server_new(const struct conf *conf, struct server **ret, char **ret_error);
 void server_free(struct server *s);
 void server_freep(struct server **s);
 
+/* How the settings are read again (SIGHUP): as daemon_load_again has it. Until it is set they are
+ * not. arg must outlive s. */
+typedef int (*server_load_fn)(void *arg, struct conf **ret, char **ret_error);
+void server_on_reload(struct server *s, server_load_fn load, void *arg);
+
 /* What was bound, with the real port. */
 const char *server_endpoint(const struct server *s);
 

@@ -87,6 +87,10 @@ struct peer {
 
 struct server {
 	const struct conf *conf;
+	const struct conf *limits; /* the same, or as it was read again: for what can change */
+	struct conf *reloaded;	   /* what was, or NULL */
+	int (*load)(void *arg, struct conf **ret, char **ret_error); /* NULL: it cannot be */
+	void *load_arg;
 	struct identity id;
 	struct allowed_keys keys;
 	struct stat keys_stat; /* of the file that `keys` came from */
@@ -525,6 +529,12 @@ void samples_judged(void *arg, const struct sample *m, enum sample_outcome o, co
 bool samples_are_believed(const struct server *s, const char *curve, const char *client);
 /* Names the packages to it that are not to be shared. */
 void samples_tell_unshared(struct server *s, struct peer *p);
+
+/* reload.c: the settings as they are now, as far as they count without a new start */
+void settings_reload(struct server *s);
+void settings_end(struct server *s);
+/* sched_conf.quota */
+void settings_quota(void *arg, const char *space, struct sched_quota *ret);
 
 /* purge_msgs.c: an admin has results removed */
 void on_cache_purge(struct server *s, struct peer *p, const struct wire_peer *from,

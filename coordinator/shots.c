@@ -99,7 +99,8 @@ shots_shoot(struct server *s)
 		return;
 	s->shot_ms = s->now;
 	if (page_shot_new(&shot) < 0 ||
-		view_new(s, VIEW_WORKERS | VIEW_JOBS | VIEW_CLIENTS | VIEW_CACHES, &shot->view) < 0)
+		view_new(s, VIEW_WORKERS | VIEW_JOBS | VIEW_CLIENTS | VIEW_CACHES | VIEW_SPACES,
+			&shot->view) < 0)
 		return;
 	shot->tally = *s->tally;
 	shot->made_ms = clock_mono_ms();

@@ -4,6 +4,7 @@
 #include "coordinator/view.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdatomic.h>
 #include <stdio.h>
 
@@ -34,6 +35,7 @@ view_unref(struct view *v)
 	free(v->jobs);
 	free(v->clients);
 	free(v->caches);
+	free(v->spaces);
 	free(v);
 }
 
@@ -339,49 +341,74 @@ count_queue(struct server *s, struct view *v)
 	}
 }
 
-/* ---- caches */
+/* ---- namespaces */
 
-static bool
-has_cache_of(const struct view *v, const char *namespace)
+/* All that the list of keys names, each once, sorted: "" is that of keys without one. How many. */
+static size_t
+list_namespaces(const struct server *s, const char *v[VIEW_CACHES_MAX])
 {
-	for (size_t i = 0; i < v->n_caches; i++)
-		if (streq(v->caches[i].namespace, namespace))
-			return true;
-	return false;
-}
+	size_t n = 0;
 
-static void
-add_cache(struct server *s, struct view *v, const char *namespace)
-{
-	struct view_cache *c = &v->caches[v->n_caches];
+	if (s->local)
+		v[n++] = "";
+	for (size_t i = 0; i < s->keys.n && n < VIEW_CACHES_MAX; i++) {
+		const struct allowed_key *k = &s->keys.v[i];
+		size_t at = 0;
 
-	if (v->n_caches == VIEW_CACHES_MAX || has_cache_of(v, namespace))
-		return;
-	COPY(c->namespace, namespace);
-	c->open = desk_get_space(s->desk, namespace, &c->space);
-	v->n_caches++;
-}
-
-static int
-cache_order(const void *a, const void *b)
-{
-	const struct view_cache *x = a, *y = b;
-
-	return strcmp(x->namespace, y->namespace);
+		if (k->role == ROLE_ADMIN && !*k->namespace)
+			continue;
+		while (at < n && strcmp(v[at], k->namespace) < 0)
+			at++;
+		if (at < n && streq(v[at], k->namespace))
+			continue;
+		memmove(&v[at + 1], &v[at], (n++ - at) * sizeof(*v));
+		v[at] = k->namespace;
+	}
+	return n;
 }
 
 static int
 fill_caches(struct server *s, struct view *v)
 {
-	v->caches = calloc(VIEW_CACHES_MAX, sizeof(*v->caches));
+	const char *names[VIEW_CACHES_MAX];
+	size_t n = list_namespaces(s, names);
+
+	v->caches = calloc(n + 1, sizeof(*v->caches));
 	if (!v->caches)
 		return -ENOMEM;
-	if (s->local)
-		add_cache(s, v, "");
-	for (size_t i = 0; i < s->keys.n; i++)
-		if (s->keys.v[i].role != ROLE_ADMIN || *s->keys.v[i].namespace)
-			add_cache(s, v, s->keys.v[i].namespace);
-	qsort(v->caches, v->n_caches, sizeof(*v->caches), cache_order);
+	for (; v->n_caches < n; v->n_caches++) {
+		struct view_cache *c = &v->caches[v->n_caches];
+
+		COPY(c->namespace, names[v->n_caches]);
+		c->open = desk_get_space(s->desk, c->namespace, &c->space);
+	}
+	return 0;
+}
+
+static int
+fill_spaces(struct server *s, struct view *v)
+{
+	const char *names[VIEW_CACHES_MAX];
+	size_t n = list_namespaces(s, names);
+
+	v->spaces = calloc(n + 1, sizeof(*v->spaces));
+	if (!v->spaces)
+		return -ENOMEM;
+	for (; v->n_spaces < n; v->n_spaces++) {
+		struct view_space *r = &v->spaces[v->n_spaces];
+		struct sched_space_view view;
+
+		COPY(r->namespace, names[v->n_spaces]);
+		sched_space_get(s->sched, r->namespace, &view);
+		r->jobs = (unsigned)view.jobs;
+		r->queued = (unsigned)view.queued;
+		r->slots = view.holding;
+		r->slots_max = view.may.slots;
+		r->queue_max = (unsigned)MIN2(view.may.queue, (size_t)UINT_MAX);
+		r->upload_max = conf_quota_get(s->limits->coordinator.quota_upload, r->namespace);
+		if (s->desk)
+			r->uploaded = desk_get_uploads(s->desk, r->namespace);
+	}
 	return 0;
 }
 
@@ -418,6 +445,8 @@ view_new(struct server *s, unsigned want, struct view **ret)
 		r = fill_clients(s, v);
 	if (r == 0 && want & VIEW_CACHES && s->desk)
 		r = fill_caches(s, v);
+	if (r == 0 && want & VIEW_SPACES)
+		r = fill_spaces(s, v);
 	if (r < 0)
 		view_unref(v);
 	else

@@ -16,7 +16,7 @@
 #define VIEW_WORD 65
 #define VIEW_JOBS_MAX 10000    /* that are listed; those that run first */
 #define VIEW_CLIENTS_MAX 10000 /* keys, of those that are connected */
-#define VIEW_CACHES_MAX 256
+#define VIEW_CACHES_MAX 256    /* namespaces */
 
 struct view_offer {
 	struct digest toolchain;
@@ -76,6 +76,14 @@ struct view_cache {
 	struct store_stats space;
 };
 
+/* What the keys of a namespace have, all together, and what they may. */
+struct view_space {
+	char namespace[VIEW_WORD];
+	unsigned jobs, queued, slots;
+	unsigned slots_max, queue_max; /* 0: there is no quota */
+	uint64_t uploaded, upload_max; /* bytes within the hour; likewise */
+};
+
 struct view {
 	char name[VIEW_WORD]; /* the coordinator's */
 	uint64_t at_ms;	      /* wall clock, since 1970 */
@@ -99,6 +107,8 @@ struct view {
 	size_t n_clients, more_clients; /* more: are there, and are not listed */
 	struct view_cache *caches;
 	size_t n_caches;
+	struct view_space *spaces;
+	size_t n_spaces;
 	/* those that run, then those that wait, the oldest first */
 	struct view_job *jobs;
 	size_t n_jobs, more_jobs;
@@ -110,6 +120,7 @@ enum view_want {
 	VIEW_JOBS = 2,
 	VIEW_CLIENTS = 4,
 	VIEW_CACHES = 8,
+	VIEW_SPACES = 32,
 	VIEW_OFFERS = 16, /* with VIEW_WORKERS: what toolchains they have; there may be thousands */
 };
 

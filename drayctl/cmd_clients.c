@@ -10,6 +10,29 @@
 
 #define MS_US 1000
 
+/* Of its namespace; NULL: of an older coordinator, or it is in none that is listed. */
+static const Dray__AdminSpace *
+space_of(const Dray__AdminView *v, const Dray__AdminClient *k)
+{
+	for (size_t i = 0; i < v->n_space; i++)
+		if (streq(v->space[i]->namespace_, k->namespace_))
+			return v->space[i];
+	return NULL;
+}
+
+/* null: there is no quota. */
+static json_t *
+json_slots_max(const Dray__AdminSpace *p)
+{
+	return p && p->slots_max ? ctl_json_number(p->slots_max) : json_null();
+}
+
+static json_t *
+json_slots(const Dray__AdminSpace *p)
+{
+	return p ? ctl_json_number(p->slots) : json_null();
+}
+
 static int
 print_json(struct ctl *c, const Dray__AdminView *v)
 {
@@ -17,22 +40,26 @@ print_json(struct ctl *c, const Dray__AdminView *v)
 
 	for (size_t i = 0; i < v->n_client; i++) {
 		const Dray__AdminClient *k = v->client[i];
+		const Dray__AdminSpace *p = space_of(v, k);
 
 		json_array_append_new(list,
-			json_pack("{s:o, s:o, s:o, s:o, s:i, s:i, s:i, s:i, s:o}", "name",
+			json_pack("{s:o, s:o, s:o, s:o, s:i, s:i, s:i, s:i, s:o, s:o, s:o}", "name",
 				ctl_json_text(k->name), "key", ctl_json_text(k->curve_public),
 				"namespace", ctl_json_text(k->namespace_), "role",
 				ctl_json_text(k->role), "connections", (int)k->connections, "jobs",
 				(int)k->jobs, "jobs_queued", (int)k->queued, "slots_used",
-				(int)k->slots, "used_ms", ctl_json_number(k->used_us / MS_US)));
+				(int)k->slots, "used_ms", ctl_json_number(k->used_us / MS_US),
+				"namespace_slots_used", json_slots(p), "namespace_slots_max",
+				json_slots_max(p)));
 	}
 	return ctl_print_json(c,
 		json_pack("{s:o, s:o}", "clients", list, "more", ctl_json_number(v->more_clients)));
 }
 
 static void
-add_client(struct grid *g, const Dray__AdminClient *k)
+add_client(struct grid *g, const Dray__AdminView *v, const Dray__AdminClient *k)
 {
+	const Dray__AdminSpace *p = space_of(v, k);
 	char key[WORDS_KEY_SIZE], used[SHOW_SIZE];
 
 	show_time(k->used_us, used);
@@ -43,6 +70,10 @@ add_client(struct grid *g, const Dray__AdminClient *k)
 	grid_add(g, "%u", k->jobs);
 	grid_add(g, "%u", k->queued);
 	grid_add(g, "%u", k->slots);
+	if (p && p->slots_max)
+		grid_add(g, "%u/%u", p->slots, p->slots_max);
+	else
+		grid_add(g, "-");
 	grid_add(g, "%s", used);
 }
 
@@ -57,12 +88,13 @@ print_text(struct ctl *c, const Dray__AdminView *v)
 		{ "JOBS", true, 0 },
 		{ "WAIT", true, 0 },
 		{ "SLOTS", true, 0 },
+		{ "QUOTA", true, 0 },
 		{ "USED", true, 0 },
 	};
 	_cleanup_(grid_freep) struct grid *g = grid_new(columns, ARRAY_LEN(columns));
 
 	for (size_t i = 0; g && i < v->n_client; i++)
-		add_client(g, v->client[i]);
+		add_client(g, v, v->client[i]);
 	return ctl_print_grid(c, g, NULL, v->more_clients);
 }
 
@@ -71,7 +103,7 @@ run(struct ctl *c)
 {
 	Dray__AdminLook look = DRAY__ADMIN_LOOK__INIT;
 
-	look.clients = true;
+	look.clients = look.spaces = true;
 	return ctl_show(c, &look, print_json, print_text);
 }
 

@@ -131,6 +131,33 @@ count(const Dray__AdminView *v, struct counts *n)
 	}
 }
 
+/* null: there is no quota. */
+static json_t *
+json_limit(uint64_t max)
+{
+	return max ? ctl_json_number(max) : json_null();
+}
+
+static json_t *
+json_spaces(const Dray__AdminView *v)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < v->n_space; i++) {
+		const Dray__AdminSpace *p = v->space[i];
+
+		json_array_append_new(list,
+			json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "namespace",
+				ctl_json_text(p->namespace_), "jobs", ctl_json_number(p->jobs),
+				"slots_used", ctl_json_number(p->slots), "slots_max",
+				json_limit(p->slots_max), "jobs_queued", ctl_json_number(p->queued),
+				"queue_max", json_limit(p->queue_max), "uploaded_bytes",
+				ctl_json_number(p->uploaded), "upload_max",
+				json_limit(p->upload_max)));
+	}
+	return list;
+}
+
 static int
 print_json(struct ctl *c, const Dray__AdminView *v)
 {
@@ -148,6 +175,7 @@ print_json(struct ctl *c, const Dray__AdminView *v)
 		return ctl_print_json(c, o);
 	json_object_set_new(o, "coordinator", ctl_json_text(link_endpoint(c->link)));
 	json_object_set_new(o, "coordinators", json_each(&each));
+	json_object_set_new(o, "namespaces", json_spaces(v));
 	const struct {
 		const char *name;
 		uint64_t n;
@@ -228,6 +256,37 @@ print_queue(const Dray__AdminView *v)
 		(unsigned long long)v->twins);
 }
 
+/* A line for each that has a quota. */
+static void
+print_quotas(const Dray__AdminView *v)
+{
+	const char *head = "quotas  ";
+
+	for (size_t i = 0; i < v->n_space; i++) {
+		const Dray__AdminSpace *p = v->space[i];
+		char came[SHOW_SIZE], most[SHOW_SIZE];
+		const char *sep = "";
+
+		if (!p->slots_max && !p->queue_max && !p->upload_max)
+			continue;
+		show_bytes(p->uploaded, came);
+		show_bytes(p->upload_max, most);
+		printf("%s  %s: ", head, *p->namespace_ ? p->namespace_ : "-");
+		head = "        ";
+		if (p->slots_max) {
+			printf("%u of %u slots", p->slots, p->slots_max);
+			sep = ", ";
+		}
+		if (p->queue_max) {
+			printf("%s%u of %u jobs wait", sep, p->queued, p->queue_max);
+			sep = ", ";
+		}
+		if (p->upload_max)
+			printf("%s%s of %s put within the hour", sep, came, most);
+		putchar('\n');
+	}
+}
+
 static void
 print_cache(const Dray__AdminView *v)
 {
@@ -267,6 +326,7 @@ print_text(struct ctl *c, const Dray__AdminView *v)
 	print_each(&each);
 	print_workers(v);
 	print_queue(v);
+	print_quotas(v);
 	print_cache(v);
 	if (v->samples)
 		printf("samples   %llu compiled again, %llu came out otherwise\n",
@@ -283,6 +343,7 @@ run(struct ctl *c)
 	Dray__AdminLook look = DRAY__ADMIN_LOOK__INIT;
 
 	look.workers = true;
+	look.spaces = true;
 	return ctl_show(c, &look, print_json, print_text);
 }
 

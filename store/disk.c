@@ -51,6 +51,12 @@ open_disk(const struct store_in *in, struct store **ret)
 	return 0;
 }
 
+void
+disk_set_max(struct store *s, uint64_t max)
+{
+	disk_of(s)->max = max;
+}
+
 const struct store_type store_disk = {
 	.name = "disk",
 	.open = open_disk,

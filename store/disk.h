@@ -43,6 +43,9 @@ struct disk_in {
 	struct share share; /* of a directory that several users share (common/share.h) */
 };
 
+/* Another max of a store that is open, from the next trim on; from any thread. */
+void disk_set_max(struct store *s, uint64_t max);
+
 /* By disk_index_memory store_open scans what is there; -EBUSY: another process has it. By
  * disk_index_lmdb it makes and scans nothing; -EPERM: not a directory to be believed
  * (fs_check_owner; where it is shared, the opener has looked: share_check). */

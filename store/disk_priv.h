@@ -13,6 +13,7 @@
 #define DRAY_STORE_DISK_PRIV_H
 
 #include <limits.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
 
 #include "store/disk.h"
@@ -44,7 +45,7 @@ struct disk_state {
 struct disk {
 	struct store base;
 	char *dir;
-	uint64_t max;
+	atomic_uint_fast64_t max;
 	bool read_only;
 	struct memo *memo;
 	struct share share;

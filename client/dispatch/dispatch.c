@@ -218,6 +218,9 @@ get_worker(struct dispatch *d, struct placement *place)
 		d->conf->client.offload == OFFLOAD_AUTO ? local_slot_free : NULL, d, place, &why);
 
 	d->rep->queue_us += clock_mono_us() - start;
+	if (*farm_queue_why(d->farm))
+		snprintf(d->rep->queue_why, sizeof(d->rep->queue_why), "%s",
+			farm_queue_why(d->farm));
 	tell_state(d);
 	/* of a try that said something already another result may say something else */
 	d->rep->made = a == FARM_HOME && d->in->alike &&

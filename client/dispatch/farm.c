@@ -142,6 +142,12 @@ farm_wrong(const struct farm *f)
 	return f->unreachable;
 }
 
+const char *
+farm_queue_why(const struct farm *f)
+{
+	return f->queue_why;
+}
+
 Dray__Verdict
 farm_denied(const struct farm *f)
 {
@@ -272,6 +278,7 @@ farm_request(struct farm *f, struct farm_job *job)
 	}
 	f->push = job->push;
 	f->denied = DRAY__VERDICT__VERDICT_NONE;
+	*f->queue_why = '\0';
 	if (job->hint)
 		f->hint = *job->hint;
 	if (!f->crate || !f->kind)

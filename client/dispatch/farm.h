@@ -78,6 +78,8 @@ struct placement {
 };
 void placement_done(struct placement *p);
 
+/* The quota for which the request waited, as the coordinator has said it; "": for none. */
+const char *farm_queue_why(const struct farm *f);
 /* Why the coordinator has denied it last; VERDICT_NONE: it has not. */
 Dray__Verdict farm_denied(const struct farm *f);
 

@@ -66,6 +66,7 @@ struct farm {
 		Dray__Verdict verdict;
 	} failed[FARM_FAILED_MAX]; /* of this job, the last ones */
 	unsigned n_failed;
+	char queue_why[160];  /* of this request: what it waited for, where that was a quota */
 	Dray__Verdict denied; /* the last word on it, or NONE */
 	bool retried;	      /* JobRetry is not answered yet */
 	uint64_t anew_ms;     /* when it was asked for anew, or 0 */

@@ -8,6 +8,7 @@
 #include "client/dispatch/farm_priv.h"
 #include "common/buf.h"
 #include "common/clock.h"
+#include "common/text/clean.h"
 
 #define TICK_MS 100
 
@@ -108,6 +109,14 @@ take_denied(struct wait *w, const Dray__JobDenied *m)
 }
 
 static void
+take_queued(struct wait *w, const Dray__JobQueued *m)
+{
+	w->queued = !m->made;
+	if (*m->why)
+		clean_text(m->why, w->farm->queue_why, sizeof(w->farm->queue_why));
+}
+
+static void
 note_features(struct farm *f, const Dray__Welcome *m)
 {
 	for (size_t i = 0; i < m->n_features; i++)
@@ -129,7 +138,7 @@ step_message(struct wait *w, const struct wire_msg *m)
 		return home(w, "the coordinator refuses", ((const Dray__Refused *)m->body)->text);
 	case WIRE_JOB_QUEUED:
 		if (is_ours(w, ((const Dray__JobQueued *)m->body)->job))
-			w->queued = !((const Dray__JobQueued *)m->body)->made;
+			take_queued(w, (const Dray__JobQueued *)m->body);
 		return STEP_ON;
 	case WIRE_JOB_DENIED:
 		if (!is_ours(w, ((const Dray__JobDenied *)m->body)->job))
@@ -230,7 +239,7 @@ turn(struct wait *w, struct tether *t, bool until_welcome, farm_local_free_fn lo
 		if (s == STEP_ON && w->queued && local_free) {
 			w->queued = false;
 			if (local_free(arg))
-				s = home(w, "farm busy", NULL);
+				s = home(w, "farm busy", f->queue_why);
 		}
 		if (s == STEP_ON)
 			s = step_time(w, clock_mono_ms());

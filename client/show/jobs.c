@@ -90,6 +90,7 @@ job_decode(const char *line, size_t n, struct job_line *ret)
 	j.package = text(o, "package");
 	j.kind = text(o, "kind");
 	j.why = text(o, "why");
+	j.queue_why = text(o, "queue_why");
 	j.worker = text(o, "worker");
 	j.worker_key = text(o, "worker_key");
 	j.linker = text(o, "linker");

@@ -17,7 +17,7 @@
 struct job_line {
 	json_t *line; /* holds the text */
 	const char *crate, *package, *kind, *where, *why, *worker, *worker_key, *linker, *out_dir;
-	const char *cache, *cache_why, *not_stored, *key;
+	const char *cache, *cache_why, *not_stored, *key, *queue_why;
 	const char *tier, *shared_why, *not_shared;
 	const char *unit,
 		*externs; /* its stem, and ids (common/log/unit_id.h) with spaces between */

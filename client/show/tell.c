@@ -192,6 +192,15 @@ say_bundle(struct strv *s, const struct job_line *j)
 		       : r;
 }
 
+/* Where it was given up for that, why says it. */
+static int
+say_quota(struct strv *s, const struct job_line *j)
+{
+	if (!*j->queue_why || strstr(j->why, j->queue_why))
+		return 0;
+	return strv_addf(s, "It had to wait for a slot there: %s.", j->queue_why);
+}
+
 static int
 say_place(struct strv *s, const struct job_line *j)
 {
@@ -331,6 +340,8 @@ tell_long(struct strv *s, const struct job_line *j, const struct job_line *made,
 		r = say_cache(s, j);
 	if (r == 0 && !job_is_run(j))
 		r = say_place(s, j);
+	if (r == 0)
+		r = say_quota(s, j);
 	if (r == 0 && *j->worker_key)
 		r = strv_addf(s,
 			strlen(j->worker_key) == SIGNER_LENGTH

@@ -110,6 +110,7 @@ ledger_take(const struct ledger *shared, struct ledger *ret)
 	ret->staging[sizeof(ret->staging) - 1] = '\0';
 	ret->rmeta[sizeof(ret->rmeta) - 1] = '\0';
 	ret->rmeta_worker[sizeof(ret->rmeta_worker) - 1] = '\0';
+	ret->queue_why[sizeof(ret->queue_why) - 1] = '\0';
 	ret->rmeta_key[sizeof(ret->rmeta_key) - 1] = '\0';
 	ret->rmeta_stored = 0;
 	ret->n_attempts = MIN2(ret->n_attempts, (uint32_t)LEDGER_ATTEMPTS);

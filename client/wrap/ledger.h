@@ -65,6 +65,7 @@ struct ledger {
 	uint32_t rmeta_stored; /* dray's own: it came from a store instead, which rmeta_worker names
 				*/
 	uint32_t connected;    /* the farm answered */
+	char queue_why[160];   /* the quota of its namespace that it waited for; "" */
 	uint32_t made; /* of LEDGER_HOME: another job has made it, and the shared cache has it */
 
 	/* for the job log */

@@ -120,6 +120,7 @@ fill_from_ledger(const struct wrap *w, struct joblog_entry *e)
 	e->rmeta_us = r->rmeta_us;
 	e->pack_us = r->pack_us;
 	e->queue_us = r->queue_us;
+	e->queue_why = *r->queue_why ? r->queue_why : NULL;
 	e->upload_us = r->upload_us;
 	e->compile_us = r->compile_us;
 	e->download_us = r->download_us;

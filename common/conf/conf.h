@@ -110,6 +110,9 @@ struct conf {
 					  ~/.local/state/dray/coordinator */
 		uint64_t cache_size;   /* bytes of each namespace, 20 GiB */
 		char *cache_sizes;     /* NAMESPACE=SIZE, separated by spaces: of these */
+		char *quota_slots;     /* NAMESPACE=NUMBER, likewise, or *: that its jobs hold */
+		char *quota_queue;     /* the same: jobs that wait */
+		char *quota_upload;    /* NAMESPACE=SIZE: bytes that are put there in an hour */
 		char *store;	       /* stores behind it, nearest first: "URL [ro|rw|own], …" */
 		uint64_t store_wait_ms; /* how long these are asked for an entry, 250: less than
 					   what a client waits for the coordinator */
@@ -191,6 +194,9 @@ int conf_set_by(struct conf *c, const char *option, const char *assignment, char
 bool conf_names_has(const char *names, const char *name, size_t n);
 /* What `sizes` (TYPE_SIZES; NULL: none) says of that name; else `otherwise`. */
 uint64_t conf_sizes_get(const char *sizes, const char *name, uint64_t otherwise);
+/* What `quotas` (TYPE_QUOTAS; NULL: none) says of that namespace, by its name ("": by "-"), or by
+ * "*"; 0: it has none. */
+uint64_t conf_quota_get(const char *quotas, const char *space);
 /* Of all values of [client], but for where the job log is: equal only where all are. 0 or -errno.
  */
 struct digest;

@@ -16,6 +16,7 @@ enum type {
 	TYPE_NAMES,	/* names of variables, separated by spaces */
 	TYPE_WORDS,	/* names of packages and the like, separated by spaces */
 	TYPE_SIZES,	/* NAME=SIZE of such names, separated by spaces */
+	TYPE_QUOTAS,	/* the same, also of "*": of each that is not named */
 	TYPE_WORD,	/* one of these */
 	TYPE_PAGE,	/* off, or an address in numbers and a port (or '*') */
 	TYPE_KEYS,	/* a path, or a list of keys (keys/trust.h) */

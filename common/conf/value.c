@@ -179,6 +179,12 @@ word_ok(const char *p, size_t n)
 	return n > 0;
 }
 
+static bool
+word_or_star_ok(const char *p, size_t n)
+{
+	return (n == 1 && *p == '*') || word_ok(p, n);
+}
+
 /* NAME=SIZE, of n bytes. *ret_name: the name's length. */
 static bool
 take_size_of_name(const char *p, size_t n, size_t *ret_name, uint64_t *ret)
@@ -187,7 +193,7 @@ take_size_of_name(const char *p, size_t n, size_t *ret_name, uint64_t *ret)
 	char text[32];
 	size_t rest;
 
-	if (!sign || !word_ok(p, (size_t)(sign - p)))
+	if (!sign || !word_or_star_ok(p, (size_t)(sign - p)))
 		return false;
 	*ret_name = (size_t)(sign - p);
 	rest = n - *ret_name - 1;
@@ -199,12 +205,18 @@ take_size_of_name(const char *p, size_t n, size_t *ret_name, uint64_t *ret)
 }
 
 static bool
-size_of_name_ok(const char *p, size_t n)
+quota_ok(const char *p, size_t n)
 {
 	size_t name;
 	uint64_t size;
 
 	return take_size_of_name(p, n, &name, &size);
+}
+
+static bool
+size_of_name_ok(const char *p, size_t n)
+{
+	return *p != '*' && quota_ok(p, n);
 }
 
 uint64_t
@@ -220,6 +232,12 @@ conf_sizes_get(const char *sizes, const char *name, uint64_t otherwise)
 		sizes += n + strspn(sizes + n, " ");
 	}
 	return otherwise;
+}
+
+uint64_t
+conf_quota_get(const char *quotas, const char *space)
+{
+	return conf_sizes_get(quotas, *space ? space : "-", conf_sizes_get(quotas, "*", 0));
 }
 
 static int
@@ -448,13 +466,20 @@ set_text(const struct conf_key *k, const char *v, const char *base, char **out, 
 			(void)buf_adds(hint, words ? "names of letters, digits, '-', '_' and '.', "
 						     "separated by spaces"
 						   : "names of variables, separated by spaces");
-	} else if (k->type == TYPE_SIZES) {
-		r = parse_names(v, size_of_name_ok, &fresh);
+	} else if (k->type == TYPE_SIZES || k->type == TYPE_QUOTAS) {
+		bool quotas = k->type == TYPE_QUOTAS;
+
+		r = parse_names(v, quotas ? quota_ok : size_of_name_ok, &fresh);
 		if (r == -EINVAL)
-			(void)buf_adds(hint,
-				"NAME=SIZE, separated by spaces, a size being a number "
-				"of bytes, with K, M, G or T behind it for KiB and so "
-				"on");
+			(void)buf_addf(hint,
+				"NAME=%s, separated by spaces, %s, with K, M, G or T behind it "
+				"for KiB and so on%s",
+				quotas ? "NUMBER" : "SIZE",
+				quotas ? "a number of slots, jobs or bytes"
+				       : "a size being a number of bytes",
+				quotas ? "; * is each namespace that is not named, - that of keys "
+					 "without one"
+				       : "");
 	} else if (k->type == TYPE_WORD) {
 		r = word_ok(v, strlen(v)) ? 0 : -EINVAL;
 		if (r < 0)

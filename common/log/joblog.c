@@ -188,6 +188,7 @@ object_of(const struct joblog_entry *e)
 	add_ms(o, "wall_ms", e->end_us > e->start_us ? e->end_us - e->start_us : 0, &failed);
 	add_ms(o, "pack_ms", e->pack_us, &failed);
 	add_ms(o, "queue_ms", e->queue_us, &failed);
+	add_text(o, "queue_why", e->queue_why, &failed);
 	add_ms(o, "upload_ms", e->upload_us, &failed);
 	add_ms(o, "compile_ms", e->compile_us, &failed);
 	add_ms(o, "download_ms", e->download_us, &failed);

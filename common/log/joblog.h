@@ -22,6 +22,7 @@ struct joblog_entry {
 			     script-run */
 	const char *where;	/* cache, farm, local, passthrough */
 	const char *why;	/* reason for that place; may be NULL */
+	const char *queue_why;	/* the quota that it waited for; may be NULL */
 	const char *worker;	/* NULL unless a worker was used */
 	const char *worker_key; /* of the worker whose answer it is made of, of a hit, too; may be
 				   NULL */

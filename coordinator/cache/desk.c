@@ -12,6 +12,7 @@
 #include "common/text/why.h"
 #include "common/fs.h"
 #include "coordinator/cache/desk_priv.h"
+#include "store/disk.h"
 
 static void
 free_vault(struct desk *c)
@@ -297,6 +298,9 @@ opening_done(struct pool_work *w, bool cancelled)
 	free(o);
 	space->state = error < 0 ? SPACE_FAILED : SPACE_OPEN;
 	space->failed_ms = c->now;
+	/* it may have changed since */
+	if (error == 0)
+		disk_set_max(space->store, space->max);
 	if (error < 0 && !cancelled)
 		log_throttled(&c->failed, 5,
 			"shared cache: the store of namespace=%s does not open: %s",
@@ -359,6 +363,28 @@ desk_warm(struct desk *c, const char *namespace)
 
 	if (space)
 		desk_see_to_space(c, space);
+}
+
+void
+desk_use(struct desk *c, const struct conf *conf)
+{
+	struct vault_space *s;
+
+	vault_use(c->vault, conf);
+	for (s = vault_walk(c->vault, NULL); s; s = vault_walk(c->vault, s)) {
+		if (s->state != SPACE_OPEN)
+			continue;
+		s->stats.max = s->max;
+		desk_trim(c, s);
+	}
+}
+
+uint64_t
+desk_get_uploads(const struct desk *c, const char *namespace)
+{
+	const struct vault_space *s = vault_known(c->vault, namespace);
+
+	return s ? allowance_taken(&s->uploads, c->now) : 0;
 }
 
 bool

@@ -84,16 +84,22 @@ void desk_gone(struct desk *c, uint64_t serial);
 /* Scans that namespace's store, so that a first request need not wait. */
 void desk_warm(struct desk *c, const char *namespace);
 
+/* Its settings are those of conf from now on, which must outlive it, or the next call of this:
+ * budgets of namespaces. */
+void desk_use(struct desk *c, const struct conf *conf);
+/* Bytes that count as put into that namespace within the hour, where there is a quota. */
+uint64_t desk_get_uploads(const struct desk *c, const char *namespace);
+
 /* What that namespace's store had when something was put there last, or it was opened. False: it is
  * not open. Does not wait. */
 bool desk_get_space(const struct desk *c, const char *namespace, struct store_stats *ret);
 
 struct desk_stats {
 	uint64_t gets, found, absent, bytes; /* items, and bytes of content sent, since the start */
-	uint64_t puts, stored;
-	uint64_t dropped;				  /* peers that did not read */
-	uint64_t in_memory;				  /* bytes on their way now */
-	uint64_t requests;				  /* open now */
+	uint64_t puts, stored, over_quota;   /* over_quota: puts that were refused for that */
+	uint64_t dropped;		     /* peers that did not read */
+	uint64_t in_memory;		     /* bytes on their way now */
+	uint64_t requests;		     /* open now */
 	uint64_t fetched, refused, uploaded, due, purged; /* of the stores behind the disk */
 };
 void desk_get_stats(const struct desk *c, struct desk_stats *ret);

@@ -94,6 +94,7 @@ struct desk_put {
 	uint64_t came;	  /* bytes that were announced in what came */
 	unsigned granted; /* chunks that may still come */
 	bool last_came;
+	uint64_t allowed; /* bytes, of its namespace's allowance */
 	uint64_t moved_ms;
 	unsigned lane;
 	bool open; /* counted among those that are open */
@@ -166,7 +167,7 @@ struct desk {
 	unsigned purges; /* that have begun */
 	TAILQ_HEAD(, purge) purges_wait;
 	size_t n_purges_wait;
-	struct log_throttle failed, slow;
+	struct log_throttle failed, slow, quota;
 };
 
 /* desk.c: opens it where it is not. */

@@ -208,12 +208,34 @@ say_failed(struct desk_request *r, int err)
 	desk_end(r, DRAY__VERDICT__VERDICT_NO_ROOM, strerror(-err));
 }
 
+/* Whether its namespace may put so much now. NO_ROOM, since older peers know that it is none of
+ * theirs to mend. */
+static bool
+within_quota(struct desk_request *r)
+{
+	if (allowance_take(&r->space->uploads, r->put.size, r->desk->now)) {
+		r->put.allowed = r->put.size;
+		return true;
+	}
+	r->desk->stats.over_quota++;
+	log_throttled(&r->desk->quota, 1,
+		"shared cache: namespace=%s has put as much within the hour as it may "
+		"(quota_upload)",
+		*r->space->name ? r->space->name : "-");
+	desk_end(r, DRAY__VERDICT__VERDICT_NO_ROOM,
+		"its namespace has put as many bytes into the shared cache within the hour as it "
+		"may (quota_upload)");
+	return false;
+}
+
 static void
 went_well(struct desk_request *r, const struct put_step *s)
 {
 	struct desk *c = r->desk;
 
 	if (s->step == STEP_BEGIN && !r->put.was_there) {
+		if (!within_quota(r))
+			return;
 		r->stage = DESK_AT_WORK;
 		give_credit(r, DESK_PUT_CREDIT);
 	} else if (s->step == STEP_BEGIN || s->last) {
@@ -376,6 +398,10 @@ static void
 put_end(struct desk_request *r)
 {
 	leave_queue(r);
+	/* what did not come was not put; what came was carried, no matter what became of it */
+	if (r->space)
+		allowance_give_back(
+			&r->space->uploads, r->put.allowed - MIN2(r->put.came, r->put.allowed));
 	buf_done(&r->put.buf);
 	signers_release(steal_ptr(r->put.signers));
 	if (!r->put.open)

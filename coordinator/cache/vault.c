@@ -22,8 +22,7 @@
 
 struct vault {
 	char *dir;
-	const char *sizes; /* the configuration's */
-	uint64_t size;
+	const struct conf *conf;
 	int lock;
 	struct vault_space *spaces;
 };
@@ -56,8 +55,7 @@ vault_new(const struct conf *conf, struct vault **ret, char **ret_error)
 	if (!v)
 		return -ENOMEM;
 	v->lock = -1;
-	v->sizes = conf->coordinator.cache_sizes;
-	v->size = conf->coordinator.cache_size;
+	v->conf = conf;
 	v->dir = strdup(dir);
 	r = v->dir ? fs_mkdir_p(v->dir, 0700) : -ENOMEM;
 	if (r == 0)
@@ -113,6 +111,31 @@ vault_known(const struct vault *v, const char *name)
 	return known(v, name);
 }
 
+static void
+set_budget(const struct vault *v, struct vault_space *s)
+{
+	s->max = conf_sizes_get(
+		v->conf->coordinator.cache_sizes, s->name, v->conf->coordinator.cache_size);
+	allowance_set(&s->uploads, conf_quota_get(v->conf->coordinator.quota_upload, s->name));
+}
+
+void
+vault_use(struct vault *v, const struct conf *conf)
+{
+	v->conf = conf;
+	for (struct vault_space *s = v->spaces; s; s = s->next) {
+		set_budget(v, s);
+		if (s->state == SPACE_OPEN)
+			disk_set_max(s->store, s->max);
+	}
+}
+
+struct vault_space *
+vault_walk(const struct vault *v, struct vault_space *prev)
+{
+	return prev ? prev->next : v->spaces;
+}
+
 struct vault_space *
 vault_find(struct vault *v, const char *name)
 {
@@ -129,7 +152,7 @@ vault_find(struct vault *v, const char *name)
 		return NULL;
 	}
 	memcpy(s->name, name, strlen(name) + 1);
-	s->max = conf_sizes_get(v->sizes, name, v->size);
+	set_budget(v, s);
 	s->next = v->spaces;
 	v->spaces = s;
 	return s;

@@ -7,13 +7,16 @@
  *
  * Invariant: what is asked in one namespace gives nothing of another, not even whether it is there.
  *
- * Threads: vault_new, vault_find and vault_free are the loop's; all else may wait for a disk, and
- * is for the threads of pool.h. Where something is read, changed and put back (an entry), its lane
- * is chosen by its name, so that no other thread is at it. */
+ * Threads: vault_new, vault_find, vault_use, vault_walk and vault_free are the loop's; all else may
+ * wait for a disk, and is for the threads of pool.h. Where something is read, changed and put back
+ * (an entry), its lane is chosen by its name, so that no other thread is at it. */
 #ifndef DRAY_COORDINATOR_CACHE_VAULT_H
 #define DRAY_COORDINATOR_CACHE_VAULT_H
 
+#include <stdatomic.h>
+
 #include "common/conf/conf.h"
+#include "coordinator/cache/allowance.h"
 #include "coordinator/cache/merge.h"
 #include "store/store.h"
 
@@ -26,7 +29,8 @@ struct vault_space {
 	struct vault_space *next;
 	char name[65];
 	char *dir;
-	uint64_t max;
+	atomic_uint_fast64_t max;
+	struct allowance uploads; /* the loop's: bytes that may be put here */
 	struct store *store;	  /* while SPACE_OPEN */
 	enum space_state state;	  /* the loop's */
 	uint64_t failed_ms;	  /* the loop's */
@@ -37,9 +41,13 @@ struct vault_space {
 };
 
 /* Makes the directory. -EBUSY: another process has it; -errno, with a sentence in *ret_error
- * (caller frees). */
+ * (caller frees). conf must outlive it, or the next vault_use. */
 int vault_new(const struct conf *conf, struct vault **ret, char **ret_error);
 void vault_free(struct vault *v); /* no thread is at it any more */
+/* The budgets are those of conf from now on; those that are open have to be trimmed. */
+void vault_use(struct vault *v, const struct conf *conf);
+/* Walks those that there are: NULL begins. */
+struct vault_space *vault_walk(const struct vault *v, struct vault_space *prev);
 const char *vault_dir(const struct vault *v);
 /* That namespace, made when it is not there: CLOSED. NULL: no memory. */
 struct vault_space *vault_find(struct vault *v, const char *name);

@@ -151,6 +151,34 @@ fill_shares(json_t *o, const struct page_shot *s, bool *failed)
 }
 
 static void
+put_limit(json_t *o, const char *key, uint64_t max, bool *failed)
+{
+	if (max)
+		put_n(o, key, max, failed);
+	else
+		put(o, key, json_null(), failed);
+}
+
+static void
+fill_quotas(json_t *o, const struct page_shot *s, bool *failed)
+{
+	json_t *quotas = list(o, "quotas", failed);
+
+	for (size_t i = 0; i < s->view->n_spaces; i++) {
+		const struct view_space *v = &s->view->spaces[i];
+		json_t *r = row(quotas, failed);
+
+		put_text(r, "namespace", v->namespace, failed);
+		put_n(r, "slots", v->slots, failed);
+		put_limit(r, "slots_limit", v->slots_max, failed);
+		put_n(r, "queued", v->queued, failed);
+		put_limit(r, "queue_limit", v->queue_max, failed);
+		put_n(r, "uploaded_bytes", v->uploaded, failed);
+		put_limit(r, "upload_limit_bytes", v->upload_max, failed);
+	}
+}
+
+static void
 fill_status(json_t *o, const struct page_shot *s, bool *failed)
 {
 	json_t *jobs;
@@ -179,6 +207,7 @@ fill_status(json_t *o, const struct page_shot *s, bool *failed)
 	put_n(o, "faults", faults, failed);
 	fill_cache(o, s, failed);
 	fill_shares(o, s, failed);
+	fill_quotas(o, s, failed);
 }
 
 /* ---- workers, jobs, who waits */

@@ -211,6 +211,52 @@ write_spaces(struct expose *e, const struct page_shot *s)
 		expose_us(e, "namespace", v[i].namespace, v[i].saved_us);
 }
 
+/* Quotas that there are, and what counts for them. */
+static void
+write_quotas(struct expose *e, const struct page_shot *s)
+{
+	const struct view_space *v = s->view->spaces;
+	const struct tally *t = &s->tally;
+	size_t n = MIN2(s->view->n_spaces, (size_t)TALLY_SPACES);
+
+	expose_family(
+		e, "dray_namespace_slots", EXPOSE_GAUGE, "Slots that jobs have now, by namespace.");
+	for (size_t i = 0; i < n; i++)
+		expose_count(e, "namespace", v[i].namespace, v[i].slots);
+	expose_family(e, "dray_namespace_slots_limit", EXPOSE_GAUGE,
+		"Slots that they may have, of namespaces with that quota.");
+	for (size_t i = 0; i < n; i++)
+		if (v[i].slots_max)
+			expose_count(e, "namespace", v[i].namespace, v[i].slots_max);
+	expose_family(e, "dray_namespace_queue_jobs", EXPOSE_GAUGE,
+		"Jobs that wait for a slot, by namespace.");
+	for (size_t i = 0; i < n; i++)
+		expose_count(e, "namespace", v[i].namespace, v[i].queued);
+	expose_family(e, "dray_namespace_queue_limit_jobs", EXPOSE_GAUGE,
+		"Jobs that may wait, of namespaces with that quota.");
+	for (size_t i = 0; i < n; i++)
+		if (v[i].queue_max)
+			expose_count(e, "namespace", v[i].namespace, v[i].queue_max);
+	expose_family(e, "dray_namespace_uploaded_bytes", EXPOSE_GAUGE,
+		"Bytes that count as put into the cache within the hour, of namespaces with that "
+		"quota.");
+	for (size_t i = 0; i < n; i++)
+		if (v[i].upload_max)
+			expose_count(e, "namespace", v[i].namespace, v[i].uploaded);
+	expose_family(e, "dray_namespace_upload_limit_bytes", EXPOSE_GAUGE,
+		"Bytes that may be put there in an hour, of namespaces with that quota.");
+	for (size_t i = 0; i < n; i++)
+		if (v[i].upload_max)
+			expose_count(e, "namespace", v[i].namespace, v[i].upload_max);
+	expose_family(e, "dray_namespace_jobs_over_quota", EXPOSE_COUNTER,
+		"Jobs that got no worker because of a quota, by namespace.");
+	for (size_t i = 0; i < t->n_spaces; i++)
+		expose_count(e, "namespace", t->spaces[i].namespace, t->spaces[i].over_quota);
+	COUNTER(e, "dray_cache_over_quota",
+		"Things that were not taken into the cache because of a quota.",
+		s->view->desk.over_quota);
+}
+
 static void
 write_page(struct expose *e, const struct page_counts *own)
 {
@@ -236,6 +282,7 @@ metrics_write(const struct page_shot *s, const struct page_counts *own, bool ope
 	write_cache(&e, s);
 	write_samples(&e, s);
 	write_spaces(&e, s);
+	write_quotas(&e, s);
 	write_page(&e, own);
 	expose_end(&e);
 	if (e.failed < 0) {

@@ -66,6 +66,7 @@ tally_verdict_name(Dray__Verdict v)
 		[DRAY__VERDICT__VERDICT_NO_TRIES_LEFT] = "no_tries_left",
 		[DRAY__VERDICT__VERDICT_UNKNOWN_JOB] = "unknown_job",
 		[DRAY__VERDICT__VERDICT_NOT_PINNED] = "not_pinned",
+		[DRAY__VERDICT__VERDICT_QUOTA] = "quota",
 	};
 
 	return (size_t)v < ARRAY_LEN(names) && names[v] ? names[v] : "other";
@@ -191,6 +192,12 @@ tally_ended(struct tally *t, const struct tally_job *j)
 		return;
 	tally_times_add(&t->run, j->wall_us);
 	slow_add(t, j);
+}
+
+void
+tally_over_quota(struct tally *t, const char *namespace)
+{
+	space_of(t, namespace)->over_quota++;
 }
 
 void

@@ -79,11 +79,12 @@ struct tally_slow {
 struct tally_space {
 	char namespace[TALLY_WORD]; /* "": of keys without one */
 	uint64_t jobs, cpu_us, wall_us, hits, misses, saved_us;
+	uint64_t over_quota; /* jobs that were denied for that */
 };
 
 struct tally {
 	uint64_t outcomes[TALLY_N_OUTCOMES];
-	uint64_t denied[DRAY__VERDICT__VERDICT_NO_ROOM + 1]; /* by verdict */
+	uint64_t denied[DRAY__VERDICT__VERDICT_QUOTA + 1]; /* by verdict */
 	uint64_t faults[TALLY_N_CAUSES];
 	uint64_t cpu_us;
 	struct tally_times wait, run; /* run: of compiles */
@@ -115,6 +116,8 @@ void tally_placed(struct tally *t, uint64_t wait_us);
 /* A try of a job ended. */
 void tally_ended(struct tally *t, const struct tally_job *j);
 void tally_denied(struct tally *t, Dray__Verdict v);
+/* A job of that namespace, because of its quota. */
+void tally_over_quota(struct tally *t, const char *namespace);
 /* Something went wrong; what the words point to is copied, without control characters. NULL is "".
  */
 struct tally_words {

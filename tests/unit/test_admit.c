@@ -81,7 +81,7 @@ static const char *const parts[] = { "WorkerStatus", "Offer", "Blob", "UnitFile"
 	"CacheResult", "CacheEntry", "SharedResult", "SharedEntry", "Producer", "CacheSpace",
 	"SampleMade", "UnsharedPackage", "ShunnedStatus", "Holder", "AdminToolchain", "AdminWorker",
 	"AdminJob", "AdminClient", "AdminCache", "AdminKey", "AdminEvent", "AdminToken",
-	"PushedToolchain", "PushedFile" };
+	"AdminSpace", "PushedToolchain", "PushedFile" };
 
 #define TYPES 1024 /* more than there will be */
 

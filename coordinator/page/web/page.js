@@ -107,6 +107,13 @@
       ["hit rate", (r) => share(r.hits, r.hits + r.misses), "n"],
       ["saved", (r) => seconds(r.saved_seconds), "n"],
     ], s.shares, "nobody has asked for anything yet");
+    const of = (n, limit, f) => (limit === null ? f(n) : `${f(n)} of ${f(limit)}`);
+    table("quotas", [
+      ["namespace", (r) => word(r.namespace) || "(none)", "word"],
+      ["slots", (r) => of(r.slots, r.slots_limit, count), "n"],
+      ["jobs wait", (r) => of(r.queued, r.queue_limit, count), "n"],
+      ["put within the hour", (r) => (r.upload_limit_bytes === null ? "–" : of(r.uploaded_bytes, r.upload_limit_bytes, bytes)), "n"],
+    ], s.quotas, "there is no namespace");
   };
 
   // ---- over time
