@@ -161,7 +161,7 @@ send_denied(
 	denied.text = text_copy;
 	log_debug("job=%s denied: %s", job_copy, text_copy);
 	tally_denied(s->tally, verdict);
-	if (verdict == DRAY__VERDICT__VERDICT_QUEUE_FULL)
+	if (verdict == DRAY__VERDICT__VERDICT_QUEUE_FULL || verdict == DRAY__VERDICT__VERDICT_QUOTA)
 		server_waste(s, &p->wire);
 	server_send(s, p, WIRE_JOB_DENIED, &denied.base);
 }

@@ -252,6 +252,7 @@ bool space_may_queue(const struct space *sp);
 /* So many slots more, or less: others of it may have one then. */
 void space_holds(struct sched *s, struct space *sp, int slots);
 void space_queued(struct space *sp, bool in);
+void spaces_ask(struct sched *s); /* what each may have, anew */
 /* What it has, and why that is all, as a sentence without an end. */
 void space_explain_slots(const struct space *sp, char *out, size_t n);
 void space_explain_queue(const struct space *sp, char *out, size_t n);

@@ -149,17 +149,15 @@ space_explain_queue(const struct space *sp, char *out, size_t n)
 }
 
 void
-sched_quotas_changed(struct sched *s, uint64_t now)
+spaces_ask(struct sched *s)
 {
 	struct table_node *node;
 
-	s->now = now;
 	for (node = table_walk(&s->spaces, NULL); node; node = table_walk(&s->spaces, node)) {
 		struct space *sp = table_entry(node, struct space, node);
 
 		ask_quota(s, sp->name, &sp->may);
 	}
-	sched_look_again(s);
 }
 
 void

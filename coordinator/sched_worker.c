@@ -135,6 +135,14 @@ sched_look_again(struct sched *s)
 }
 
 void
+sched_quotas_changed(struct sched *s, uint64_t now)
+{
+	s->now = now;
+	spaces_ask(s);
+	sched_look_again(s);
+}
+
+void
 sched_let_on(struct sched *s)
 {
 	struct sched_worker *w;

@@ -25,7 +25,7 @@ all_valid() {
 @test "the API says what happened, as its schema says; dashboard and rules name only what there is" {
   allow client client
   allow worker w1
-  page_start
+  page_start -o "coordinator.quota_slots=*=1000" -o coordinator.quota_queue=ci=9 -o "coordinator.quota_upload=*=1G"
   worker_start w1
   client_env
   package "$WORK/app" app

@@ -60,10 +60,11 @@ build_as() {
   "$DRAYCTL" clients 3>&- | grep -q '1/1'
   wait_until 10 metric_is 'dray_namespace_slots{namespace="ci"}' 1
   metric_is 'dray_namespace_slots_limit{namespace="ci"}' 1
-  metric_is 'dray_namespace_queue_jobs{namespace="ci"}' 1
-  get /api/v1/status | jq -e '.quotas == [{"namespace": "", "slots": 0, "slots_limit": null, "queued": 0, "queue_limit": null,
+  wait_until 10 metric_is 'dray_namespace_queue_jobs{namespace="ci"}' 1
+  api_is() { get /api/v1/status | jq -e "$1" >/dev/null; }
+  wait_until 10 api_is '.quotas == [{"namespace": "", "slots": 0, "slots_limit": null, "queued": 0, "queue_limit": null,
     "uploaded_bytes": 0, "upload_limit_bytes": null}, {"namespace": "ci", "slots": 1, "slots_limit": 1, "queued": 1,
-    "queue_limit": 1, "uploaded_bytes": 0, "upload_limit_bytes": null}]' >/dev/null
+    "queue_limit": 1, "uploaded_bytes": 0, "upload_limit_bytes": null}]'
   # no more may wait: at home
   build more "$WORK/more" build
   [ "$BUILD_STATUS" -eq 0 ]
