@@ -129,7 +129,10 @@ act_one(struct server *s, const struct sched_action *a)
 		tell_job(s, p, &a->job, &told);
 		if (a->verdict == DRAY__VERDICT__VERDICT_QUOTA)
 			tally_over_quota(s->tally, peer_namespace(s, p));
-		send_denied(s, p, job, a->verdict, a->text);
+		send_denied_as(s, p, job, a->verdict, a->text,
+			&(struct denied_more){
+				.give = a->verdict == DRAY__VERDICT__VERDICT_NO_WORKER &&
+					push_invites(s, p, &a->toolchain) });
 	}
 }
 

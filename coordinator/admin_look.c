@@ -17,7 +17,10 @@ struct look {
 	Dray__AdminView m;
 	Dray__AdminToolchain *toolchains, **toolchain_list;
 	Dray__AdminWorker *workers, **worker_list;
-	struct pin *pins;  /* copies */
+	struct pin *pins; /* copies */
+	Dray__AdminPush *pushes, **push_list;
+	struct digest *push_ids;
+	char (*push_workers)[KEYS_NAME_MAX + 1], (*push_clients)[KEYS_NAME_MAX + 1];
 	uint32_t *indices; /* OF_ONE_MAX a worker */
 	char (*standings)[STANDING_TEXT_MAX];
 	char (*trusts)[STANDING_TEXT_MAX];
@@ -42,7 +45,8 @@ look_done(struct look *l)
 		l->indices, l->standings, l->trusts, l->away, l->jobs, l->job_list, l->states,
 		l->clients, l->client_list, l->client_roles, l->caches, l->cache_list, l->keys,
 		l->key_list, l->key_copies, l->key_roles, l->tokens, l->token_list, l->spaces,
-		l->space_list };
+		l->space_list, l->pushes, l->push_list, l->push_ids, l->push_workers,
+		l->push_clients };
 
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		free(all[i]);
@@ -113,6 +117,75 @@ toolchain_index(struct server *s, struct look *l, struct digest *id, char *text)
 	m->pushed = known.pushed;
 	l->m.n_toolchain++;
 	return i;
+}
+
+static Dray__AdminPush *
+next_push(struct look *l, const struct digest *id, const char *worker, const char *client)
+{
+	size_t n = l->m.n_push++;
+	Dray__AdminPush *m = l->push_list[n] = &l->pushes[n];
+
+	dray__admin_push__init(m);
+	l->push_ids[n] = *id;
+	m->id = (ProtobufCBinaryData){ DIGEST_SIZE, l->push_ids[n].b };
+	snprintf(l->push_workers[n], sizeof(l->push_workers[n]), "%.*s", KEYS_NAME_MAX, worker);
+	snprintf(l->push_clients[n], sizeof(l->push_clients[n]), "%.*s", KEYS_NAME_MAX, client);
+	m->worker = l->push_workers[n];
+	m->client = l->push_clients[n];
+	return m;
+}
+
+/* "" for one that has no key. */
+static const char *
+name_of_account(struct server *s, uint64_t account)
+{
+	struct table_node *node;
+
+	for (node = table_walk(&s->peers, NULL); node; node = table_walk(&s->peers, node)) {
+		const struct peer *p = table_entry(node, struct peer, by_id);
+		const struct allowed_key *k = allowed_keys_find(&s->keys, p->wire.curve);
+
+		if (k && peer_account(s, p) == account)
+			return k->name;
+	}
+	return "";
+}
+
+/* Those that go on, and those that failed: never many. */
+static int
+fill_pushes(struct server *s, struct look *l)
+{
+	const size_t max = REFILLS_MAX + INVITES_FAILED_MAX;
+	const struct invite *v;
+
+	if (!ROOM(l->pushes, max) || !ROOM(l->push_list, max) || !ROOM(l->push_ids, max) ||
+		!ROOM(l->push_workers, max) || !ROOM(l->push_clients, max))
+		return -ENOMEM;
+	l->m.push = l->push_list;
+	for (size_t i = 0; i < s->pushes.n; i++) {
+		struct refill *f = &s->pushes.v[i];
+		const struct peer *p = peer_by_serial(s, f->client);
+		const struct allowed_key *k = p ? allowed_keys_find(&s->keys, p->wire.curve) : NULL;
+		struct peer *worker = peer_by_serial(s, f->worker);
+		struct sched_worker_view view;
+		Dray__AdminPush *m;
+
+		if (f->cancelled || f->told || !worker || !worker->worker)
+			continue;
+		sched_worker_get(worker->worker, &view);
+		m = next_push(l, &f->toolchain, view.name, k ? k->name : "");
+		m->age_ms = s->now - f->since_ms;
+		m->done = f->done;
+		m->of = f->of;
+	}
+	for (size_t i = 0; (v = invites_failed(&s->invites, i, s->now)); i++) {
+		Dray__AdminPush *m = next_push(
+			l, &v->toolchain, "", name_of_account(s, v->account));
+
+		m->failed = true;
+		m->age_ms = s->now - (v->until_ms - INVITE_FAILED_MS);
+	}
+	return 0;
 }
 
 /* Those that no worker has, too. */
@@ -216,7 +289,7 @@ fill_workers(struct server *s, struct look *l)
 		m->name = l->away[i].name;
 		m->curve_public = l->away[i].curve;
 	}
-	return fill_pins(s, l);
+	return fill_pins(s, l) < 0 ? -ENOMEM : fill_pushes(s, l);
 }
 
 static int

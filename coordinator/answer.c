@@ -147,8 +147,8 @@ server_refuse(struct server *s, const struct wire_peer *wire, struct peer *p, Dr
 }
 
 void
-send_denied(
-	struct server *s, struct peer *p, const char *job, Dray__Verdict verdict, const char *text)
+send_denied_as(struct server *s, struct peer *p, const char *job, Dray__Verdict verdict,
+	const char *text, const struct denied_more *more)
 {
 	Dray__JobDenied denied;
 	char job_copy[JOB_ID_HEX_SIZE] = "", text_copy[1024];
@@ -159,11 +159,20 @@ send_denied(
 	denied.job = job_copy;
 	denied.verdict = verdict;
 	denied.text = text_copy;
+	denied.having = more->having;
+	denied.give = more->give;
 	log_debug("job=%s denied: %s", job_copy, text_copy);
 	tally_denied(s->tally, verdict);
 	if (verdict == DRAY__VERDICT__VERDICT_QUEUE_FULL || verdict == DRAY__VERDICT__VERDICT_QUOTA)
 		server_waste(s, &p->wire);
 	server_send(s, p, WIRE_JOB_DENIED, &denied.base);
+}
+
+void
+send_denied(
+	struct server *s, struct peer *p, const char *job, Dray__Verdict verdict, const char *text)
+{
+	send_denied_as(s, p, job, verdict, text, &(struct denied_more){ .having = 0 });
 }
 
 void

@@ -29,6 +29,7 @@ static const struct handler_row rows[] = {
 	{ WIRE_JOB_RETRY, on_job_retry, ROLE_CLIENT, NULL },
 	{ WIRE_JOB_FINISHED, on_job_finished, ROLE_CLIENT, NULL },
 	{ WIRE_JOB_CANCEL, on_job_cancel, ROLE_CLIENT, NULL },
+	{ WIRE_PUSH_PROGRESS, on_push_progress, ROLE_NONE, NULL },
 	{ WIRE_STATUS_REQUEST, on_status_request, ROLE_CLIENT, NULL },
 	{ WIRE_PRODUCERS_ASK, on_producers_ask, ROLE_NONE, NULL },
 	{ WIRE_WORKER_REGISTER, on_worker_register, ROLE_WORKER, NULL },
@@ -109,8 +110,9 @@ on_hello(struct server *s, struct peer *p, const struct wire_peer *from,
 {
 	const Dray__Hello *m = (const Dray__Hello *)body;
 	static char vouches[] = WIRE_VOUCHES, peers[] = WIRE_PEERS, admins[] = WIRE_ADMIN;
-	static char refills[] = WIRE_REFILLS, pushes[] = WIRE_PUSHES, rotates[] = WIRE_ROTATES;
-	char *features[CACHE_FEATURES_MAX + 6];
+	static char refills[] = WIRE_REFILLS, pushes[] = WIRE_PUSHES, rotates[] = WIRE_ROTATES,
+		    progress[] = WIRE_PROGRESS;
+	char *features[CACHE_FEATURES_MAX + 7];
 	Dray__Welcome welcome;
 	enum role role = hello_role(s, p, from, m);
 
@@ -139,6 +141,7 @@ on_hello(struct server *s, struct peer *p, const struct wire_peer *from,
 	features[welcome.n_features++] = pushes;
 	if (!s->local)
 		features[welcome.n_features++] = rotates;
+	features[welcome.n_features++] = progress;
 	welcome.features = features;
 	server_send(s, p, WIRE_WELCOME, &welcome.base);
 }

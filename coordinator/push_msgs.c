@@ -1,34 +1,14 @@
 /* Pushes (proto/client.proto): a client gives a worker a toolchain that it lacks. The scheduler
  * knows nothing of them: they have no slot.
  *
- * Invariant: only where the admin's configuration says so, and of toolchains whose jobs are taken;
- * a worker is given one at a time, as is one by a client's key. */
+ * Invariant: only where the admin's configuration says so, by clients that it names, and of
+ * toolchains whose jobs are taken; a worker is given one at a time, as is one by a client's key.
+ * Nobody is asked to give one (with `auto`) that some worker has, or that somebody gives. */
 #include "config.h"
 
 #include <stdio.h>
 
 #include "coordinator/server_priv.h"
-
-/* protobuf-c wants strings that can be written to, though it only reads them. */
-static char *
-as_mutable(const char *text)
-{
-	union {
-		const char *in;
-		char *out;
-	} u = { text };
-
-	return u.out;
-}
-
-static bool
-offers(const struct sched_worker *w, const struct sched_worker_view *view, const struct digest *id)
-{
-	for (size_t i = 0; i < view->n_offers; i++)
-		if (digest_eq(sched_worker_offer(w, i, NULL), id))
-			return true;
-	return false;
-}
 
 static bool
 was_asked(const Dray__JobRequest *m, const char *worker)
@@ -40,136 +20,186 @@ was_asked(const Dray__JobRequest *m, const char *worker)
 }
 
 struct choice {
-	struct peer *peer; /* NULL: there is none */
-	struct sched_worker_view view;
+	struct aside_at at;
 	unsigned having; /* workers that have it */
 	bool busy;	 /* one that lacks it is being given another one */
 };
 
-/* A worker whose line names a namespace is given only what its own namespace has. */
 static bool
-may_see(struct server *s, const struct peer *worker, const struct peer *client)
+takes(struct server *s, const struct sched_worker *w, const struct sched_worker_view *view,
+	const struct peer *worker, const struct peer *client)
 {
-	const char *own = peer_namespace(s, worker);
-
-	return !*own || streq(own, peer_namespace(s, client));
+	return worker && worker->worker == w && !worker->doomed && worker->takes_toolchains &&
+	       !view->draining && view->trust == SCHED_TRUSTED && aside_may_see(s, worker, client);
 }
 
 /* The one with the smallest part of its slots in use. */
 static void
-choose(struct server *s, const struct peer *client, const Dray__JobRequest *m,
-	const struct digest *id, struct choice *ret)
+choose(struct server *s, const struct peer *client, const Dray__JobRequest *m, struct choice *ret)
 {
 	struct sched_worker *w;
 
-	*ret = (struct choice){ .peer = NULL };
+	*ret = (struct choice){ .at = { .peer = NULL } };
 	for (w = sched_worker_walk(s->sched, NULL); w; w = sched_worker_walk(s->sched, w)) {
-		struct sched_worker_view view;
+		struct sched_worker_view view, *best = &ret->at.view;
 		struct peer *p;
 
 		sched_worker_get(w, &view);
 		p = peer_by_serial(s, view.tag);
-		if (offers(w, &view, id)) {
+		if (aside_offers(w, &view, &m->toolchain)) {
 			ret->having++;
 			continue;
 		}
-		if (!p || p->worker != w || p->doomed || !p->takes_toolchains || view.draining ||
-			view.trust != SCHED_TRUSTED || was_asked(m, view.name) ||
-			!may_see(s, p, client))
+		if (!takes(s, w, &view, p, client) || was_asked(m, view.name))
 			continue;
 		if (refills_runs_on(&s->pushes, p->serial)) {
 			ret->busy = true;
 			continue;
 		}
-		if (ret->peer && view.used * ret->view.slots >= ret->view.used * view.slots)
-			continue;
-		ret->peer = p;
-		ret->view = view;
+		if (!ret->at.peer || view.used * best->slots < best->used * view.slots)
+			ret->at = (struct aside_at){ p, view };
 	}
 }
 
-/* The worker lets nobody in whom it does not expect. */
-static void
-expect(struct server *s, struct peer *worker, const struct peer *client)
-{
-	Dray__WorkerExpect m = DRAY__WORKER_EXPECT__INIT;
+/* ---- who may */
 
-	if (!*client->wire.curve)
-		return;
-	m.share = samples_take(s, worker, client->wire.curve);
-	m.curve_public = as_mutable(client->wire.curve);
-	m.role = as_mutable(role_name(client->role));
-	m.namespace_ = as_mutable(peer_namespace(s, client));
-	server_send(s, worker, WIRE_WORKER_EXPECT, &m.base);
+/* list: words with spaces between; NULL: all. */
+static bool
+names(const char *list, const char *word)
+{
+	size_t n = strlen(word);
+
+	if (!list || !*list)
+		return true;
+	for (const char *p = list; *p; p += strcspn(p, " "), p += strspn(p, " "))
+		if (n > 0 && strncmp(p, word, n) == 0 && (p[n] == ' ' || !p[n]))
+			return true;
+	return false;
 }
 
-static void
-place(struct server *s, struct peer *client, const Dray__JobRequest *m, struct choice *c)
+static const char *
+why_never(struct server *s, const struct peer *p, const struct digest *id, Dray__Verdict *ret)
 {
-	_cleanup_(freep) uint8_t *ticket = NULL;
-	struct ticket_terms terms = { .push = true, .one = true };
-	Dray__JobPlaced placed = DRAY__JOB_PLACED__INIT;
-	uint8_t signature[SIGNATURE_SIZE];
-	struct refill f = { .client = client->serial,
-		.account = peer_account(s, client),
-		.worker = c->peer->serial };
-	size_t n;
-
-	memcpy(terms.toolchain.b, m->toolchain.data, DIGEST_SIZE);
-	if (ticket_issue(&s->id, m->job, client->wire.curve, c->view.curve, &terms, server_time(s),
-		    &ticket, &n, signature) < 0) {
-		send_denied(s, client, m->job, DRAY__VERDICT__VERDICT_NO_WORKER,
-			"the coordinator cannot sign tickets");
-		return;
-	}
-	snprintf(f.job, sizeof(f.job), "%s", m->job);
-	refills_add(&s->pushes, &f, s->now);
-	placed.job = m->job;
-	placed.worker = as_mutable(c->view.name);
-	placed.endpoint = as_mutable(c->view.endpoint);
-	placed.curve_public = as_mutable(c->view.curve);
-	placed.ticket = (ProtobufCBinaryData){ n, ticket };
-	placed.signature = (ProtobufCBinaryData){ sizeof(signature), signature };
-	log_info("job=%s key=%s gives a toolchain: worker=%s", m->job,
-		*client->wire.curve ? client->wire.curve : "-", c->view.name);
-	expect(s, c->peer, client);
-	server_send(s, client, WIRE_JOB_PLACED, &placed.base);
+	*ret = DRAY__VERDICT__VERDICT_NOT_ALLOWED;
+	if (s->conf->coordinator.toolchains == TOOLCHAINS_OFFERED)
+		return "this farm takes no toolchains from clients: its admin installs it on the "
+		       "workers, or sets [coordinator] toolchains = push";
+	if (!names(s->conf->coordinator.toolchains_roles, role_name(p->role)) ||
+		!names(s->conf->coordinator.toolchains_namespaces, peer_namespace(s, p)))
+		return "this farm takes toolchains from other clients than this one "
+		       "([coordinator] toolchains_roles, toolchains_namespaces)";
+	*ret = DRAY__VERDICT__VERDICT_NOT_PINNED;
+	if (!toolchains_allow(s, id))
+		return "the toolchain is not among those that this farm is limited to (drayctl "
+		       "toolchain pin)";
+	*ret = DRAY__VERDICT__VERDICT_DRAINING;
+	return s->draining ? "the coordinator is shutting down" : NULL;
 }
 
 /* Why none is placed; NULL: one may be. */
 static const char *
 why_not(struct server *s, const struct peer *p, const struct digest *id, Dray__Verdict *ret)
 {
-	*ret = DRAY__VERDICT__VERDICT_NOT_ALLOWED;
-	if (s->conf->coordinator.toolchains != TOOLCHAINS_PUSH)
-		return "this farm takes no toolchains from clients: its admin installs it on the "
-		       "workers, or sets [coordinator] toolchains = push";
-	*ret = DRAY__VERDICT__VERDICT_NOT_PINNED;
-	if (!toolchains_allow(s, id))
-		return "the toolchain is not among those that this farm is limited to (drayctl "
-		       "toolchain pin)";
-	*ret = DRAY__VERDICT__VERDICT_DRAINING;
-	if (s->draining)
-		return "the coordinator is shutting down";
+	const char *why = why_never(s, p, id, ret);
+
+	if (why)
+		return why;
 	*ret = DRAY__VERDICT__VERDICT_FULL;
 	return refills_may(&s->pushes, peer_account(s, p))
 		       ? NULL
 		       : "this client's key gives another one just now";
 }
 
-static void
-deny(struct server *s, struct peer *p, char *job, Dray__Verdict verdict, const char *text,
-	unsigned having)
+/* Whether there is somebody to give it to, and nobody has it. */
+static bool
+is_lacked(struct server *s, const struct peer *client, const struct digest *id)
 {
-	Dray__JobDenied m = DRAY__JOB_DENIED__INIT;
-	char copy[256];
+	struct digest copy = *id;
+	const ProtobufCBinaryData wanted = { DIGEST_SIZE, copy.b };
+	struct sched_worker *w;
+	bool any = false;
 
-	snprintf(copy, sizeof(copy), "%s", text);
-	m.job = job;
-	m.verdict = verdict;
-	m.text = copy;
-	m.having = having;
-	server_send(s, p, WIRE_JOB_DENIED, &m.base);
+	for (w = sched_worker_walk(s->sched, NULL); w; w = sched_worker_walk(s->sched, w)) {
+		struct sched_worker_view view;
+
+		sched_worker_get(w, &view);
+		if (aside_offers(w, &view, &wanted))
+			return false;
+		any |= takes(s, w, &view, peer_by_serial(s, view.tag), client);
+	}
+	return any;
+}
+
+bool
+push_invites(struct server *s, struct peer *client, const struct digest *toolchain)
+{
+	Dray__Verdict verdict;
+
+	if (s->conf->coordinator.toolchains != TOOLCHAINS_AUTO ||
+		why_not(s, client, toolchain, &verdict) || !is_lacked(s, client, toolchain) ||
+		!invites_ask(&s->invites, toolchain, peer_account(s, client), s->now))
+		return false;
+	log_info("key=%s is asked to give a toolchain that no worker has",
+		*client->wire.curve ? client->wire.curve : "-");
+	return true;
+}
+
+/* ---- one */
+
+static void
+tell(struct server *s, const struct refill *f, bool good, const char *what)
+{
+	const struct peer *client = f->client ? peer_by_serial(s, f->client) : NULL;
+	const struct allowed_key *k = client ? allowed_keys_find(&s->keys, client->wire.curve)
+					     : NULL;
+	const struct peer *worker = peer_by_serial(s, f->worker);
+	struct event e = { .kind = EVENT_GIVEN, .good = good, .took_ms = s->now - f->since_ms };
+	struct sched_worker_view view;
+	char hex[DIGEST_HEX_SIZE];
+
+	digest_hex(&f->toolchain, hex);
+	if (worker && worker->worker) {
+		sched_worker_get(worker->worker, &view);
+		clean_text(view.name, e.worker, sizeof(e.worker));
+	}
+	clean_text(k ? k->name : "", e.who, sizeof(e.who));
+	clean_text(f->job, e.job, sizeof(e.job));
+	snprintf(e.text, sizeof(e.text), "%.12s: %s", hex, what);
+	tell_event(s, &e);
+}
+
+/* By its worker's word, or its client's, whichever comes first. */
+static void
+judge(struct server *s, struct refill *f, bool given)
+{
+	if (f->told)
+		return;
+	f->told = true;
+	tell(s, f, given, given ? "given" : "it could not be given");
+	if (!given) {
+		invites_fail(&s->invites, &f->toolchain, f->giver, s->now);
+		return;
+	}
+	/* it goes on with the next worker */
+	invites_given(&s->invites, &f->toolchain, f->giver);
+	invites_hold(&s->invites, &f->toolchain, f->giver, s->now);
+}
+
+static void
+place(struct server *s, struct peer *client, const Dray__JobRequest *m, const struct digest *id,
+	const struct aside_at *at)
+{
+	const struct ticket_terms terms = { .push = true, .one = true, .toolchain = *id };
+	struct refill *f = aside_place(s, &s->pushes, client, m, at, &terms);
+
+	if (!f)
+		return;
+	f->toolchain = *id;
+	f->giver = f->account;
+	log_info("job=%s key=%s gives a toolchain: worker=%s", m->job,
+		*client->wire.curve ? client->wire.curve : "-", at->view.name);
+	invites_hold(&s->invites, id, f->giver, s->now);
+	tell(s, f, true, "a client begins to give it");
 }
 
 void
@@ -178,7 +208,7 @@ push_asked(struct server *s, struct peer *p, const Dray__JobRequest *m, const st
 	struct digest id;
 	Dray__Verdict verdict;
 	const char *why;
-	struct choice c = { .peer = NULL };
+	struct choice c = { .having = 0 };
 
 	memcpy(id.b, m->toolchain.data, DIGEST_SIZE);
 	why = why_not(s, p, &id, &verdict);
@@ -187,55 +217,44 @@ push_asked(struct server *s, struct peer *p, const Dray__JobRequest *m, const st
 		why = "there is such a job already";
 	}
 	if (!why) {
-		choose(s, p, m, &id, &c);
+		choose(s, p, m, &c);
 		verdict = c.busy ? DRAY__VERDICT__VERDICT_FULL : DRAY__VERDICT__VERDICT_NO_WORKER;
-		if (!c.peer)
+		if (!c.at.peer)
 			why = c.busy	 ? "the workers that lack it are being given others"
 			      : c.having ? "no other worker is there that takes it"
 					 : "no worker is there that takes toolchains ([worker] "
 					   "toolchains_max)";
 	}
 	if (why)
-		deny(s, p, m->job, verdict, why, c.having);
+		send_denied_as(
+			s, p, m->job, verdict, why, &(struct denied_more){ .having = c.having });
 	else
-		place(s, p, m, &c);
-}
-
-static void
-cancel(struct server *s, const struct refill *f)
-{
-	struct peer *worker = peer_by_serial(s, f->worker);
-	Dray__WorkerCancel m = DRAY__WORKER_CANCEL__INIT;
-
-	if (!worker || !worker->worker)
-		return;
-	m.job = as_mutable(f->job);
-	server_send(s, worker, WIRE_WORKER_CANCEL, &m.base);
+		place(s, p, m, &id, &c.at);
 }
 
 bool
 push_left(struct server *s, const struct peer *p, const char *job, bool finished)
 {
-	struct refill *f = refills_find(&s->pushes, job);
+	struct refill *f = aside_of_client(&s->pushes, p, job);
 
-	if (!f || f->client != p->serial)
+	if (!f)
 		return false;
+	judge(s, f, finished);
 	/* its key may give the next one */
 	f->account = 0;
-	if (!finished && refills_cancel(&s->pushes, f, s->now))
-		cancel(s, f);
+	aside_left(s, &s->pushes, f, finished);
 	return true;
 }
 
 bool
-push_ended(struct server *s, const struct peer *worker, const char *job)
+push_ended(struct server *s, const struct peer *worker, const char *job, bool given)
 {
 	struct refill *f = refills_find(&s->pushes, job);
 
-	if (!f || f->worker != worker->serial)
-		return false;
-	refills_end(&s->pushes, f);
-	return true;
+	/* one whose client has gone was cut short: that says nothing of the toolchain */
+	if (f && f->worker == worker->serial && f->client)
+		judge(s, f, given);
+	return aside_ended(&s->pushes, worker, job);
 }
 
 const struct peer *
@@ -247,11 +266,22 @@ push_client(struct server *s, const struct peer *worker, const char *job)
 }
 
 void
+on_push_progress(struct server *s, struct peer *p, const struct wire_peer *from,
+	const ProtobufCMessage *body)
+{
+	const Dray__PushProgress *m = (const Dray__PushProgress *)body;
+	struct refill *f = aside_of_client(&s->pushes, p, m->job);
+
+	(void)from;
+	if (!f || f->told)
+		return;
+	f->done = MIN2(m->done, m->of);
+	f->of = m->of;
+	invites_hold(&s->invites, &f->toolchain, f->giver, s->now);
+}
+
+void
 pushes_tick(struct server *s)
 {
-	struct refill *f;
-
-	while ((f = refills_next_cancel(&s->pushes, false, s->now)))
-		cancel(s, f);
-	refills_expire(&s->pushes, s->now);
+	aside_tick(s, &s->pushes, false);
 }

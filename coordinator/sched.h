@@ -137,6 +137,7 @@ struct sched_action {
 	bool twin;		     /* PLACE: without a slot, to join another one there */
 	unsigned ahead;
 	Dray__Verdict verdict;
+	struct digest toolchain; /* DENY: the job's */
 	const char *text; /* DENY; QUEUED: what it waits for, where that is its quota, or "". Valid
 			     until the scheduler's next input */
 };

@@ -2,8 +2,8 @@
  * here: peers.c (the connected peers and their roles), answer.c (what a peer is told),
  * key_file.c (the allowed keys), vouch_msgs.c (the producers among them), alike.c,
  * client_msgs.c, worker_msgs.c, holders.c, join_msgs.c, rotate_msgs.c, cache_msgs.c,
- * sample_msgs.c, refill_msgs.c, purge_msgs.c, status_cache.c and status_msg.c (what each side
- * says), shots.c (the page), act.c (the scheduler's actions become messages), handlers.c (the
+ * sample_msgs.c, aside.c, refill_msgs.c, push_msgs.c, purge_msgs.c, status_cache.c and
+ * status_msg.c (what each side says), shots.c (the page), act.c (the scheduler's actions become messages), handlers.c (the
  * table of messages), server.c (sockets, loop, signals).
  */
 #ifndef DRAY_COORDINATOR_SERVER_PRIV_H
@@ -26,6 +26,7 @@
 #include "coordinator/cache/judged.h"
 #include "coordinator/cache/refills.h"
 #include "coordinator/cache/sampler.h"
+#include "coordinator/give/invites.h"
 #include "coordinator/page/tally.h"
 #include "coordinator/sched.h"
 #include "coordinator/toolchains.h"
@@ -152,6 +153,7 @@ struct server {
 	struct refills refills; /* that run */
 	struct alikes *alikes;	/* alike.c; NULL: there is no shared cache */
 	struct refills pushes;	/* likewise: toolchains that clients give (push_msgs.c) */
+	struct invites invites; /* to give one */
 
 	struct log_throttle bad_peer, slow_peer, no_ticket, crowd, unsampled, no_audit, bad_keys;
 };
@@ -333,6 +335,13 @@ void server_waste(struct server *s, const struct wire_peer *wire);
 #define CLEAN(text) clean_text(text, (char[256]){ 0 }, 256)
 void send_denied(
 	struct server *s, struct peer *p, const char *job, Dray__Verdict verdict, const char *text);
+/* With what else JobDenied says, to a push or of a toolchain. */
+struct denied_more {
+	unsigned having;
+	bool give;
+};
+void send_denied_as(struct server *s, struct peer *p, const char *job, Dray__Verdict verdict,
+	const char *text, const struct denied_more *more);
 
 /* key_file.c */
 /* 0, or -errno with a sentence in *ret_error; the keys in use stay as they are then. */
@@ -498,6 +507,27 @@ void alike_ended(struct server *s, const struct peer *worker, const struct job_i
 void alike_made(struct server *s, const char *namespace, const struct digest *key);
 void alike_tick(struct server *s);
 
+/* aside.c: what goes to a worker beside the scheduler, without a slot: refills and pushes */
+struct aside_at {
+	struct peer *peer; /* NULL: no worker */
+	struct sched_worker_view view;
+};
+bool aside_offers(const struct sched_worker *w, const struct sched_worker_view *view,
+	const ProtobufCBinaryData *toolchain);
+/* A worker whose line names a namespace is given only what its own namespace has. */
+bool aside_may_see(struct server *s, const struct peer *worker, const struct peer *client);
+/* With a ticket of these terms. NULL: it was denied, for want of one. */
+struct refill *aside_place(struct server *s, struct refills *among, struct peer *client,
+	const Dray__JobRequest *m, const struct aside_at *at, const struct ticket_terms *terms);
+/* That client's; NULL: it has none of that name. */
+struct refill *aside_of_client(struct refills *among, const struct peer *p, const char *job);
+/* Its client has what it wanted, or (not finished) wants nothing any more. */
+void aside_left(struct server *s, struct refills *among, struct refill *f, bool finished);
+/* That worker has ended it. False: it has none of that name. */
+bool aside_ended(struct refills *among, const struct peer *worker, const char *job);
+/* Cancels what is overdue, or nobody's; wanted: all. */
+void aside_tick(struct server *s, struct refills *among, bool wanted);
+
 /* refill_msgs.c: what clients compiled at home is compiled again for the shared cache
  * (client.proto, Refills) */
 /* A client's JobRequest that says it is one. */
@@ -515,8 +545,13 @@ void refills_tick(struct server *s);
 void push_asked(
 	struct server *s, struct peer *p, const Dray__JobRequest *m, const struct job_id *id);
 bool push_left(struct server *s, const struct peer *p, const char *job, bool finished);
-bool push_ended(struct server *s, const struct peer *worker, const char *job);
+bool push_ended(struct server *s, const struct peer *worker, const char *job, bool given);
 void pushes_tick(struct server *s);
+/* A client's request was denied since no worker has its toolchain. Whether that client is to give
+ * it: it is told so then, and nobody else is for now. */
+bool push_invites(struct server *s, struct peer *client, const struct digest *toolchain);
+void on_push_progress(struct server *s, struct peer *p, const struct wire_peer *from,
+	const ProtobufCMessage *body);
 /* Whose push it is that the worker with p's key has; NULL. */
 const struct peer *push_client(struct server *s, const struct peer *p, const char *job);
 

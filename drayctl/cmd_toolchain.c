@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "common/digest.h"
+#include "common/text/clean.h"
 #include "common/text/show.h"
 #include "drayctl/ctl.h"
 #include "drayctl/grid.h"
@@ -22,12 +23,12 @@ offers(const Dray__AdminWorker *w, size_t toolchain)
 }
 
 static void
-id_of(const Dray__AdminToolchain *t, char hex[DIGEST_HEX_SIZE])
+id_of(const ProtobufCBinaryData *id, char hex[DIGEST_HEX_SIZE])
 {
 	struct digest d = { { 0 } };
 
-	if (t->id.len == DIGEST_SIZE)
-		memcpy(d.b, t->id.data, DIGEST_SIZE);
+	if (id->len == DIGEST_SIZE)
+		memcpy(d.b, id->data, DIGEST_SIZE);
 	digest_hex(&d, hex);
 }
 
@@ -38,6 +39,26 @@ json_toolchain(const Dray__AdminToolchain *t, const char *hex, json_t *workers)
 		ctl_json_text(t->text), "pinned", t->pinned, "pushed", t->pushed, "bytes",
 		ctl_json_number(t->bytes), "used_ms",
 		t->used_ms ? ctl_json_number(t->used_ms) : json_null(), "workers", workers);
+}
+
+static json_t *
+json_pushes(const Dray__AdminView *v)
+{
+	json_t *list = json_array();
+	char hex[DIGEST_HEX_SIZE];
+
+	for (size_t i = 0; i < v->n_push; i++) {
+		const Dray__AdminPush *p = v->push[i];
+
+		id_of(&p->id, hex);
+		json_array_append_new(
+			list, json_pack("{s:s, s:o, s:o, s:b, s:o, s:o, s:o}", "id", hex, "client",
+				      ctl_json_text(p->client), "worker", ctl_json_text(p->worker),
+				      "failed", p->failed, "age_ms", ctl_json_number(p->age_ms),
+				      "bytes_done", ctl_json_number(p->done), "bytes",
+				      ctl_json_number(p->of)));
+	}
+	return list;
 }
 
 static int
@@ -52,11 +73,11 @@ print_json(struct ctl *c, const Dray__AdminView *v)
 		for (size_t k = 0; k < v->n_worker; k++)
 			if (offers(v->worker[k], i))
 				json_array_append_new(workers, ctl_json_text(v->worker[k]->name));
-		id_of(v->toolchain[i], hex);
+		id_of(&v->toolchain[i]->id, hex);
 		json_array_append_new(list, json_toolchain(v->toolchain[i], hex, workers));
 	}
-	return ctl_print_json(
-		c, json_pack("{s:b, s:o}", "limited", v->has_pins, "toolchains", list));
+	return ctl_print_json(c, json_pack("{s:b, s:o, s:o}", "limited", v->has_pins, "toolchains",
+					 list, "pushes", json_pushes(v)));
 }
 
 /* The names, with blanks between. */
@@ -89,6 +110,30 @@ add_state(struct grid *g, const Dray__AdminView *v, const Dray__AdminToolchain *
 	grid_add(g, "%s", used);
 }
 
+static void
+print_pushes(const Dray__AdminView *v)
+{
+	char hex[DIGEST_HEX_SIZE], done[SHOW_SIZE], of[SHOW_SIZE], age[SHOW_SIZE];
+
+	for (size_t i = 0; i < v->n_push; i++) {
+		const Dray__AdminPush *p = v->push[i];
+		char worker[128], name[128] = "a client";
+
+		if (*p->client)
+			clean_text(p->client, name, sizeof(name));
+		id_of(&p->id, hex);
+		show_bytes(p->done, done);
+		show_bytes(p->of, of);
+		show_time(p->age_ms * 1000, age);
+		if (p->failed)
+			printf("%.*s could not be given by %s, %s ago\n", ID_SHOWN, hex, name, age);
+		else
+			printf("%.*s is given to %s by %s: %s of %s that it lacks, for %s\n",
+				ID_SHOWN, hex, clean_text(p->worker, worker, sizeof(worker)), name,
+				done, of, age);
+	}
+}
+
 static int
 print_text(struct ctl *c, const Dray__AdminView *v)
 {
@@ -110,14 +155,16 @@ print_text(struct ctl *c, const Dray__AdminView *v)
 		unsigned slots;
 
 		r = name_workers(v, i, &names, &slots);
-		id_of(v->toolchain[i], hex);
+		id_of(&v->toolchain[i]->id, hex);
 		grid_add(g, "%.*s", ID_SHOWN, hex);
 		grid_add(g, "%s", v->toolchain[i]->text);
 		add_state(g, v, v->toolchain[i]);
 		grid_add(g, "%u", slots);
 		grid_add(g, "%s", names.p ? (const char *)names.p : "");
 	}
-	return ctl_print_grid(c, r == 0 ? g : NULL, "no worker offers a toolchain", 0);
+	r = ctl_print_grid(c, r == 0 ? g : NULL, "no worker offers a toolchain", 0);
+	print_pushes(v);
+	return r;
 }
 
 static int

@@ -47,6 +47,7 @@ static const struct wire_info wire_table[] = {
 	{ WIRE_PRODUCERS, "Producers", &dray__producers__descriptor, 4 * MIB, 0, COORDINATOR },
 	{ WIRE_CACHE_PURGE, "CachePurge", &dray__cache_purge__descriptor, KIB, 0, CLIENT },
 	{ WIRE_CACHE_PURGED, "CachePurged", &dray__cache_purged__descriptor, KIB, 0, COORDINATOR },
+	{ WIRE_PUSH_PROGRESS, "PushProgress", &dray__push_progress__descriptor, KIB, 0, CLIENT },
 
 	{ WIRE_WORKER_REGISTER, "WorkerRegister", &dray__worker_register__descriptor, MIB, 0,
 		WORKER },

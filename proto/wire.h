@@ -59,6 +59,8 @@
 #define WIRE_REFILLS "refills"
 /* Likewise: clients may give workers toolchains (client.proto, Pushes). */
 #define WIRE_PUSHES "pushes"
+/* Likewise: it takes PushProgress. */
+#define WIRE_PROGRESS "push-progress"
 /* Likewise: it removes results for this peer, which is an admin. */
 #define WIRE_PURGES "cache-purge"
 /* Likewise: it is told what there is, and what to do (admin.proto). */
@@ -100,6 +102,7 @@ enum wire_type {
 	WIRE_PRODUCERS,
 	WIRE_CACHE_PURGE,
 	WIRE_CACHE_PURGED,
+	WIRE_PUSH_PROGRESS = 31,
 
 	WIRE_WORKER_REGISTER = 32,
 	WIRE_WORKER_HEARTBEAT,

@@ -49,8 +49,8 @@ print_overview(FILE *out)
 		     "       dray RUSTC [ARGUMENT]...    (as cargo calls it)\n\n"
 		     "commands:\n");
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		fprintf(out, "  %-9s %s\n", commands[i]->name, commands[i]->summary);
-	fprintf(out, "  %-9s %s\n\n", "help", "Explain dray, or one command: dray help COMMAND");
+		fprintf(out, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
+	fprintf(out, "  %-10s %s\n\n", "help", "Explain dray, or one command: dray help COMMAND");
 	fprintf(out, "options:\n"
 		     "  -h, --help     print this\n"
 		     "  -V, --version  print the version\n\n"

@@ -25,6 +25,7 @@
 #include "client/wrap/local_only.h"
 #include "client/dispatch/remote.h"
 #include "client/dispatch/unit.h"
+#include "client/give/begin.h"
 #include "common/clock.h"
 #include "common/fs.h"
 #include "common/outdir/left.h"
@@ -208,6 +209,17 @@ local_slot_free(void *arg)
 	return true;
 }
 
+/* Of a unit for this CPU the farm asks for an id that is more than the toolchain's. */
+static void
+give(struct dispatch *d)
+{
+	const struct toolchain *t = unit_toolchain(d->unit);
+	const ProtobufCBinaryData *asked = &unit_message(d->unit)->toolchain;
+
+	if (asked->len == DIGEST_SIZE && memcmp(asked->data, t->id.b, DIGEST_SIZE) == 0)
+		(void)give_begin(d->conf, t);
+}
+
 /* Waits for a worker. False: there is none. */
 static bool
 get_worker(struct dispatch *d, struct placement *place)
@@ -226,6 +238,8 @@ get_worker(struct dispatch *d, struct placement *place)
 	d->rep->made = a == FARM_HOME && d->in->alike &&
 		       farm_denied(d->farm) == DRAY__VERDICT__VERDICT_MADE &&
 		       d->rep->text_bytes == 0 && !*d->rep->rmeta;
+	if (a == FARM_HOME && farm_wants_toolchain(d->farm))
+		give(d);
 	if (a == FARM_HOME)
 		go_home(d, "%s%s", d->call.native_cpu ? "target-cpu=native: " : "",
 			why ? why : "out of memory");

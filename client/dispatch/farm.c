@@ -265,6 +265,7 @@ farm_request(struct farm *f, struct farm_job *job)
 	memcpy(f->toolchain, job->toolchain, sizeof(f->toolchain));
 	free(f->crate);
 	free(f->kind);
+	f->give = false;
 	f->crate = strdup(job->crate);
 	f->kind = strdup(job->kind);
 	f->glibc = job->glibc;
@@ -311,6 +312,25 @@ void
 farm_exclude(struct farm *f, const char *worker)
 {
 	(void)note_failed(f, worker, DRAY__VERDICT__VERDICT_FULL);
+}
+
+bool
+farm_wants_toolchain(const struct farm *f)
+{
+	return f->give;
+}
+
+void
+farm_progress(struct farm *f, uint64_t done, uint64_t of)
+{
+	Dray__PushProgress m = DRAY__PUSH_PROGRESS__INIT;
+
+	if (!f->knows_progress || f->state != FARM_WELCOMED)
+		return;
+	m.job = f->id;
+	m.done = done;
+	m.of = of;
+	say(f, WIRE_PUSH_PROGRESS, &m.base);
 }
 
 bool

@@ -69,6 +69,10 @@ int farm_request(struct farm *f, struct farm_job *job);
 void farm_exclude(struct farm *f, const char *worker);
 /* After farm_greet: whether the coordinator knows what a push is. */
 bool farm_knows_pushes(const struct farm *f);
+/* How far a push is; where the coordinator does not take that, nothing. */
+void farm_progress(struct farm *f, uint64_t done, uint64_t of);
+/* Of a job that was denied: the coordinator asks for its toolchain. */
+bool farm_wants_toolchain(const struct farm *f);
 /* Of a push that was denied: how many workers have the toolchain. */
 uint32_t farm_having(const struct farm *f);
 

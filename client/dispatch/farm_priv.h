@@ -59,8 +59,9 @@ struct farm {
 	struct digest hint;
 	bool has_hint, refill, has_alike, push;
 	struct digest sought, alike;
-	bool knows_pushes; /* the coordinator */
-	uint32_t having;   /* JobDenied.having */
+	bool knows_pushes, knows_progress; /* the coordinator */
+	bool give;			   /* JobDenied.give */
+	uint32_t having;		   /* JobDenied.having */
 	struct farm_failed {
 		char worker[80];
 		Dray__Verdict verdict;

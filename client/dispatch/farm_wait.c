@@ -105,6 +105,7 @@ take_denied(struct wait *w, const Dray__JobDenied *m)
 	f->waiting = false;
 	f->denied = m->verdict;
 	f->having = m->having;
+	f->give = m->give;
 	return home(w, "farm", m->text);
 }
 
@@ -119,8 +120,10 @@ take_queued(struct wait *w, const Dray__JobQueued *m)
 static void
 note_features(struct farm *f, const Dray__Welcome *m)
 {
-	for (size_t i = 0; i < m->n_features; i++)
+	for (size_t i = 0; i < m->n_features; i++) {
 		f->knows_pushes |= streq(m->features[i], WIRE_PUSHES);
+		f->knows_progress |= streq(m->features[i], WIRE_PROGRESS);
+	}
 }
 
 static enum step

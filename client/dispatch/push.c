@@ -5,16 +5,20 @@
 #include "client/dispatch/push.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "client/dispatch/farm.h"
 #include "client/dispatch/remote.h"
 #include "client/dispatch/unit.h"
+#include "client/give/gift.h"
+#include "client/incremental/background.h"
 #include "common/clock.h"
 #include "common/fs.h"
 #include "common/log/joblog.h"
@@ -23,11 +27,12 @@
 #include "toolchain/toolchain.h"
 
 #define FLUSH_MS 200
-#define NICE 10
+#define NICE 19
 #define FAILED_MAX 6 /* workers; then it is given up */
 #define FULL_MAX 40  /* looks at whether one is free, */
 #define FULL_MS 500  /* so far apart */
 #define PROGRESS_MS 200
+#define NOTE_MS 1000 /* how often it is written down how far it is, and the farm is told */
 #define BACKGROUND_RATE (8u << 20) /* bytes a second, where the configuration has none */
 
 enum voice { VOICE_TEXT, VOICE_JSON, VOICE_QUIET };
@@ -43,7 +48,9 @@ struct push {
 	struct tether tether;
 	struct ledger rep; /* read by nobody */
 	char id[DIGEST_HEX_SIZE], release[64];
-	uint64_t bytes, said_ms;
+	uint64_t bytes, said_ms, noted_ms;
+	struct gift gift;
+	int lock; /* gift_lock; -1: there is none */
 	bool on_terminal, line;
 	const char *worker; /* that is given it now */
 	unsigned given, failed;
@@ -83,6 +90,29 @@ static void _printf_(2, 3) say(struct push *p, const char *fmt, ...)
 	fflush(stdout);
 }
 
+/* What cannot be written is nobody's loss. */
+static void
+write_down(struct push *p, enum gift_state state)
+{
+	p->gift.state = state;
+	p->gift.at_s = clock_wall_ms() / 1000;
+	p->gift.given = p->given;
+	snprintf(p->gift.why, sizeof(p->gift.why), "%.255s", state == GIFT_FAILED ? p->why : "");
+	(void)gift_write(p->conf->client.cache_dir, &p->gift);
+}
+
+static void
+note_sent(struct push *p, uint64_t done, uint64_t of, uint64_t now)
+{
+	if (now - p->noted_ms < NOTE_MS)
+		return;
+	p->noted_ms = now;
+	p->gift.done = done;
+	p->gift.of = of;
+	write_down(p, GIFT_GIVING);
+	farm_progress(p->farm, done, of);
+}
+
 static void
 on_sent(void *arg, uint64_t done, uint64_t of)
 {
@@ -90,6 +120,7 @@ on_sent(void *arg, uint64_t done, uint64_t of)
 	uint64_t now = clock_mono_ms();
 	char d[SHOW_SIZE], o[SHOW_SIZE];
 
+	note_sent(p, done, of, now);
 	if (!p->on_terminal || p->voice != VOICE_TEXT || now - p->said_ms < PROGRESS_MS || !of)
 		return;
 	p->said_ms = now;
@@ -156,6 +187,8 @@ identify(struct push *p, const char *compiler, const char *driver, const char *t
 	}
 	digest_hex(&t.id, p->id);
 	snprintf(p->release, sizeof(p->release), "%.63s", t.release);
+	snprintf(p->gift.id, sizeof(p->gift.id), "%s", p->id);
+	snprintf(p->gift.release, sizeof(p->gift.release), "%s", p->release);
 	r = unit_of_toolchain(&t, p->memo, &p->unit);
 	if (r < 0)
 		set_why(p, "its files: %s", strerror(-r));
@@ -212,6 +245,9 @@ give(struct push *p, const struct placement *place)
 	bool good;
 
 	p->worker = place->worker;
+	snprintf(p->gift.worker, sizeof(p->gift.worker), "%.79s", place->worker);
+	p->gift.done = p->gift.of = 0;
+	write_down(p, GIFT_GIVING);
 	remote_run(&in, &res);
 	good = res.end == REMOTE_DONE && res.status == 0;
 	if (good)
@@ -273,6 +309,36 @@ give_all(struct push *p)
 	return r;
 }
 
+/* Of what was done before it counts how often it failed in a row. One that somebody asked for, and
+ * that finds another one going on, goes beside it. */
+static int
+begin_record(struct push *p)
+{
+	uint64_t now = clock_wall_ms() / 1000;
+	struct gift before;
+	int r = gift_lock(p->conf->client.cache_dir);
+
+	if (r < 0 && p->voice == VOICE_QUIET)
+		return r;
+	p->lock = r;
+	if (gift_read(p->conf->client.cache_dir, p->id, &before) == 0) {
+		if (p->voice == VOICE_QUIET && gift_due_s(&before, now))
+			return -EAGAIN;
+		p->gift.failures = before.failures;
+	}
+	p->gift.begun_s = now;
+	return 0;
+}
+
+static void
+end_record(struct push *p, bool good)
+{
+	if (!*p->id || !p->gift.begun_s)
+		return;
+	p->gift.failures = good ? 0 : p->gift.failures + 1;
+	write_down(p, good ? GIFT_GIVEN : GIFT_FAILED);
+}
+
 static int
 open_farm(struct push *p)
 {
@@ -301,6 +367,9 @@ report(struct push *p, int r)
 	bool good = p->given > 0 || (r == 0 && p->failed == 0 && p->having > 0);
 	json_t *o;
 
+	if (!good && !*p->why)
+		set_why(p, "%s", r < 0 ? strerror(-r) : "no worker took it");
+	end_record(p, good);
 	end_line(p);
 	if (p->voice == VOICE_JSON) {
 		o = json_pack("{s:b, s:s, s:s, s:I, s:i, s:i, s:O, s:o}", "done", good, "id", p->id,
@@ -315,10 +384,7 @@ report(struct push *p, int r)
 		if (p->given == 0)
 			printf("%u workers have it already\n", p->having);
 	} else if (p->voice == VOICE_TEXT) {
-		fprintf(stderr, "dray toolchain: %s\n",
-			*p->why ? p->why : strerror(r < 0 ? -r : 0));
-	} else {
-		printf("%s\n", good ? "" : p->why);
+		fprintf(stderr, "dray toolchain: %s\n", p->why);
 	}
 	return fflush(stdout) == 0 && good ? PUSH_DONE : PUSH_FAILED;
 }
@@ -329,6 +395,8 @@ go(struct push *p, char **args)
 	char size[SHOW_SIZE];
 	int r = identify(p, args[0], args[1], args[2]);
 
+	if (r == 0)
+		r = begin_record(p);
 	if (r == 0)
 		r = open_farm(p);
 	if (r < 0)
@@ -356,18 +424,48 @@ parse(struct push *p, char **args)
 	return false;
 }
 
+/* Nobody waits for it, and nothing that ends here ends it. False: this is the process that was
+ * asked to. */
+static bool
+go_apart(void)
+{
+	int ends[2];
+	pid_t pid;
+	char c;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return false;
+	pid = fork();
+	if (pid == 0) {
+		/* tether_open is to find the parent that it keeps */
+		close(ends[1]);
+		while (read(ends[0], &c, 1) < 0 && errno == EINTR)
+			;
+		if (!background_withdraw())
+			_exit(PUSH_FAILED);
+		return true;
+	}
+	close(ends[0]);
+	close(ends[1]);
+	return false;
+}
+
 int
 push_main(const struct conf *conf, char **args)
 {
-	struct push p = {
-		.conf = conf, .tether = TETHER_INIT, .on_terminal = isatty(STDERR_FILENO) == 1
-	};
+	struct push p = { .conf = conf,
+		.tether = TETHER_INIT,
+		.lock = -1,
+		.on_terminal = isatty(STDERR_FILENO) == 1 };
 	int r;
 
 	if (!parse(&p, args))
 		return PUSH_USAGE;
-	if (p.voice == VOICE_QUIET)
+	if (p.voice == VOICE_QUIET) {
+		if (!go_apart())
+			return PUSH_DONE;
 		setpriority(PRIO_PROCESS, 0, NICE);
+	}
 	p.workers = json_array();
 	/* before any thread starts */
 	r = p.workers ? tether_open(&p.tether) : -ENOMEM;
@@ -383,5 +481,6 @@ push_main(const struct conf *conf, char **args)
 	memo_close(p.memo);
 	tether_done(&p.tether);
 	json_decref(p.workers);
+	closep(&p.lock);
 	return r;
 }

@@ -3,13 +3,14 @@
 #ifndef DRAY_CLIENT_DISPATCH_PUSH_H
 #define DRAY_CLIENT_DISPATCH_PUSH_H
 
+#include "client/give/begin.h"
 #include "common/conf/conf.h"
 
 /* The word by which dray has dray-dispatch do it (dispatch_main.c): COMPILER DRIVER TARGET ("": the
  * host), a number of workers ("0": all), and how it is said: "text" (what there is to say on
- * stdout, and how far it is on stderr, if that is a terminal), "json", or "quiet", which is in the
- * background as well: at low priority, and no faster than upload_rate. */
-#define PUSH_COMMAND "push-toolchain"
+ * stdout, and how far it is on stderr, if that is a terminal), "json", or "quiet": a process of its
+ * own does it, at the lowest priority, and no faster than upload_rate, and this one ends at once.
+ * What becomes of it is written down (client/give/gift.h). */
 #define PUSH_ARGS 5
 
 /* Exit statuses: as of commands; and there is nothing to do: all have it that take it. */

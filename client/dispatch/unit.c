@@ -86,6 +86,12 @@ unit_blob_path(const struct unit *u, uint32_t blob)
 	return blob < u->blob_paths.n ? u->blob_paths.v[blob] : NULL;
 }
 
+const struct toolchain *
+unit_toolchain(const struct unit *u)
+{
+	return &u->tc;
+}
+
 const char *
 unit_cwd(const struct unit *u)
 {

@@ -32,6 +32,7 @@ int unit_build(const struct unit_in *in, struct unit **ret, char **ret_home);
  * returned. unit_source_bytes: of its files. 0 or -errno. */
 struct toolchain;
 int unit_of_toolchain(struct toolchain *t, struct memo *memo, struct unit **ret);
+const struct toolchain *unit_toolchain(const struct unit *u);
 void unit_free(struct unit *u); /* NULL is fine */
 void unit_freep(struct unit **u);
 

@@ -39,7 +39,7 @@ static const char *const linker_words[] = { "auto", "mold", "lld", "rustc", NULL
 static const char *const trust_words[] = { "workers", "publishers", NULL };
 static const char *const share_env_words[] = { "cargo", "all", NULL };
 static const char *const remote_words[] = { "off", "read", "readwrite", "auto", NULL };
-static const char *const toolchains_words[] = { "offered", "push", NULL };
+static const char *const toolchains_words[] = { "offered", "push", "auto", NULL };
 static const char *const refill_words[] = { "auto", "always", "never", NULL };
 static const char *const compress_words[] = { "auto", "always", "never", NULL };
 
@@ -95,6 +95,7 @@ static const struct conf_key keys[] = {
 	SIZE(client, upload_max, "1G", "DRAY_UPLOAD_MAX", 0),
 	SIZE(client, upload_rate, "0", "DRAY_UPLOAD_RATE", 0),
 	WORD(client, refill, refill_words, "auto", "DRAY_REFILL"),
+	WORD(client, give, refill_words, "auto", "DRAY_GIVE"),
 
 	TEXT(coordinator, listen, TYPE_LISTEN, "tcp://127.0.0.1:7420", "DRAY_COORDINATOR_LISTEN"),
 	TEXT(coordinator, identity, TYPE_PATH, NULL, "DRAY_COORDINATOR_IDENTITY"),
@@ -117,6 +118,9 @@ static const struct conf_key keys[] = {
 	TEXT(coordinator, oidc, TYPE_PATH, NULL, "DRAY_COORDINATOR_OIDC"),
 	TEXT(coordinator, oidc_ca, TYPE_PATH, NULL, "DRAY_COORDINATOR_OIDC_CA"),
 	WORD(coordinator, toolchains, toolchains_words, "offered", "DRAY_COORDINATOR_TOOLCHAINS"),
+	TEXT(coordinator, toolchains_roles, TYPE_WORDS, NULL, "DRAY_COORDINATOR_TOOLCHAINS_ROLES"),
+	TEXT(coordinator, toolchains_namespaces, TYPE_WORDS, NULL,
+		"DRAY_COORDINATOR_TOOLCHAINS_NAMESPACES"),
 	TEXT(coordinator, page, TYPE_PAGE, "off", "DRAY_COORDINATOR_PAGE"),
 	TEXT(coordinator, page_token, TYPE_PATH, NULL, "DRAY_COORDINATOR_PAGE_TOKEN"),
 

@@ -26,7 +26,7 @@ enum share_env { SHARE_ENV_CARGO, SHARE_ENV_ALL };
 /* AUTO: by the CI's variables (common/conf/ci.h); conf_load leaves none. */
 /* AUTO: not on battery; conf_load leaves none where remote_mode is set to off or read. */
 enum refill_use { REFILL_AUTO, REFILL_ALWAYS, REFILL_NEVER };
-enum toolchains_from { TOOLCHAINS_OFFERED, TOOLCHAINS_PUSH };
+enum toolchains_from { TOOLCHAINS_OFFERED, TOOLCHAINS_PUSH, TOOLCHAINS_AUTO };
 enum remote_mode { REMOTE_OFF, REMOTE_READ, REMOTE_READWRITE, REMOTE_AUTO };
 enum linker_choice { LINKER_AUTO, LINKER_MOLD, LINKER_LLD, LINKER_RUSTC };
 enum compress {
@@ -98,6 +98,8 @@ struct conf {
 		uint64_t upload_rate;	/* most bytes a second that are uploaded; 0: any */
 		int refill;		/* enum refill_use, auto: what was compiled here is
 					   compiled again by an idle worker, for the shared cache */
+		int give;		/* enum refill_use: the toolchain is given to a farm that
+					   asks for it; auto: not on battery */
 	} client;
 	struct {
 		char *listen; /* tcp://127.0.0.1:7420 */
@@ -121,7 +123,9 @@ struct conf {
 		uint64_t sample;	/* one in so many results of workers is compiled again, 50;
 					   0: none */
 		int toolchains;		/* enum toolchains_from: whether clients may give workers
-					   some; offered */
+					   some, by themselves too; offered */
+		char *toolchains_roles; /* which may, of those that may ask for jobs; NULL: all */
+		char *toolchains_namespaces; /* likewise */
 		char *page;		/* "ADDRESS:PORT" where its page listens, or "off" */
 		bool avahi;		/* have it announced on the network, no */
 		char *avahi_namespace;	/* what is said there of whom it is for */

@@ -22,6 +22,7 @@ event_kind_name(enum event_kind kind)
 		[EVENT_FAULT] = "fault",
 		[EVENT_WORKER] = "worker",
 		[EVENT_ADMIN] = "admin",
+		[EVENT_GIVEN] = "toolchain",
 	};
 
 	return kind < EVENT_KINDS ? names[kind] : names[EVENT_NONE];

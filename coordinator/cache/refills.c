@@ -45,6 +45,7 @@ void
 refills_add(struct refills *r, const struct refill *add, uint64_t now_ms)
 {
 	r->v[r->n] = *add;
+	r->v[r->n].since_ms = now_ms;
 	r->v[r->n++].until_ms = now_ms + REFILL_RUN_MS;
 	r->placed++;
 }

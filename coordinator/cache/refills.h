@@ -3,7 +3,7 @@
 #ifndef DRAY_COORDINATOR_CACHE_REFILLS_H
 #define DRAY_COORDINATOR_CACHE_REFILLS_H
 
-#include "common/base.h"
+#include "common/digest.h"
 
 #define REFILLS_MAX 256		     /* at a time */
 #define REFILL_RUN_MS (1800u * 1000) /* after which one is cancelled; */
@@ -19,6 +19,11 @@ struct refill {
 	uint64_t account; /* likewise: until it has ended, whatever its client says */
 	uint64_t until_ms;
 	bool cancelled; /* its worker was told so */
+	/* of a push: what is given, since when, and how far that is, in bytes, by its client */
+	struct digest toolchain;
+	uint64_t since_ms, done, of;
+	uint64_t giver; /* its account, to the end */
+	bool told;	/* what has become of it */
 };
 
 struct refills {

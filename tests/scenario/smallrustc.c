@@ -11,15 +11,27 @@
 
 /* Read as it is in the file: not known to the compiler. */
 static volatile const char seen[] = "SEEN=" X X X X X;
+/* Likewise: the compiler that it is outside of a sandbox, beside what it says of itself. */
+static volatile const char real[] = "REAL=" X X X X X;
 /* Likewise: "none" is one that can only say what it is; "slow" one that has no end, and is never
  * silent for long. */
 static volatile const char makes[] = "MAKES=all ";
+
+/* The path that a scenario has put there; it ends with a blank. */
+static void
+path_in(const volatile char *text, char *to)
+{
+	size_t i;
+
+	for (i = 5; text[i] && text[i] != ' '; i++)
+		to[i - 5] = text[i];
+	to[i - 5] = '\0';
+}
 
 static void
 write_down(void)
 {
 	char path[sizeof(seen)], name[64] = "?";
-	size_t i;
 	int fd;
 	ssize_t n;
 
@@ -29,9 +41,7 @@ write_down(void)
 	if (fd >= 0)
 		close(fd);
 	name[n > 0 ? n : 0] = '\0';
-	for (i = 5; seen[i] && seen[i] != ' '; i++)
-		path[i - 5] = seen[i];
-	path[i - 5] = '\0';
+	path_in(seen, path);
 	fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
 	if (fd < 0)
 		return;
@@ -56,11 +66,18 @@ make(const char *dir, const char *name)
 int
 main(int argc, char **argv)
 {
+	char path[sizeof(real)];
+
 	write_down();
 	if (argc == 2 && strcmp(argv[1], "-vV") == 0) {
 		puts("rustc 9.9.9 (small)\nbinary: rustc\nhost: small-unknown-linux\n"
 		     "release: 9.9.9");
 		return fflush(stdout) == 0 ? 0 : 1;
+	}
+	path_in(real, path);
+	if (access(path, X_OK) == 0) {
+		execv(path, argv);
+		return 1;
 	}
 	if (makes[6] == 'n') {
 		fputs("this one makes nothing\n", stderr);

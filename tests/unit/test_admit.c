@@ -31,6 +31,7 @@ static const struct expected coordinator[] = {
 	{ WIRE_JOB_RETRY, { "cpl", "cp", "", "", "", "", "" } },
 	{ WIRE_JOB_FINISHED, { "cpl", "cp", "", "", "", "", "" } },
 	{ WIRE_JOB_CANCEL, { "cpl", "cp", "", "", "", "", "" } },
+	{ WIRE_PUSH_PROGRESS, { "-cpl", "cp", "", "", "", "", "" } },
 	{ WIRE_STATUS_REQUEST, { "crpal", "crpa", "", "", "", "", "" } },
 	{ WIRE_PRODUCERS_ASK, { "-crpwl", "crpw", "crpw", "", "", "", "" } },
 	{ WIRE_CACHE_PURGE, { "-al", "a", "", "", "", "", "" } },
@@ -81,7 +82,7 @@ static const char *const parts[] = { "WorkerStatus", "Offer", "Blob", "UnitFile"
 	"CacheResult", "CacheEntry", "SharedResult", "SharedEntry", "Producer", "CacheSpace",
 	"SampleMade", "UnsharedPackage", "ShunnedStatus", "Holder", "AdminToolchain", "AdminWorker",
 	"AdminJob", "AdminClient", "AdminCache", "AdminKey", "AdminEvent", "AdminToken",
-	"AdminSpace", "PushedToolchain", "PushedFile" };
+	"AdminSpace", "AdminPush", "PushedToolchain", "PushedFile" };
 
 #define TYPES 1024 /* more than there will be */
 

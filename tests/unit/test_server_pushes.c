@@ -29,6 +29,40 @@ setup_offered(void **state)
 	return 0;
 }
 
+static void
+setup_auto_with(void **state, const char *of_roles, const char *of_namespaces)
+{
+	make_world(state, false);
+	set_conf(*state, "heartbeat_ms", "20000");
+	set_conf(*state, "toolchains", "auto");
+	if (of_roles)
+		set_conf(*state, "toolchains_roles", of_roles);
+	if (of_namespaces)
+		set_conf(*state, "toolchains_namespaces", of_namespaces);
+	start(*state);
+}
+
+static int
+setup_auto(void **state)
+{
+	setup_auto_with(state, NULL, NULL);
+	return 0;
+}
+
+static int
+setup_publishers(void **state)
+{
+	setup_auto_with(state, "publisher", NULL);
+	return 0;
+}
+
+static int
+setup_one_namespace(void **state)
+{
+	setup_auto_with(state, NULL, "elsewhere team");
+	return 0;
+}
+
 /* It has that toolchain, as a client's gift; NULL: none. */
 static void *
 make_taker(struct world *w, enum who who, const char *toolchain, bool takes)
@@ -174,6 +208,146 @@ test_by_others(void **state)
 	CLOSE(worker, reader, publisher);
 }
 
+/* A unit's request is denied; whether its client is asked for the toolchain. */
+static void
+home(void *socket, unsigned job, const char *toolchain, bool give)
+{
+	struct wire_msg m;
+	const Dray__JobDenied *d;
+
+	request_for(socket, job, toolchain, 0);
+	m = expect(socket, WIRE_JOB_DENIED);
+	d = (const Dray__JobDenied *)m.body;
+	assert_int_equal(d->verdict, NO_WORKER);
+	if (d->give != give)
+		fail_msg("job %u: %s asked for it", job, d->give ? "it is" : "it is not");
+	wire_msg_done(&m);
+}
+
+static void
+say_progress(void *socket, unsigned job, uint64_t done, uint64_t of)
+{
+	Dray__PushProgress m = DRAY__PUSH_PROGRESS__INIT;
+	char name[33];
+
+	job_name(name, job);
+	m.job = name;
+	m.done = done;
+	m.of = of;
+	send_msg(socket, WIRE_PUSH_PROGRESS, &m.base);
+}
+
+/* What admins see: how many go on and how many failed, and of the first how far it is. */
+static void
+seen(void *admin, size_t going, size_t failed, uint64_t done)
+{
+	Dray__AdminLook look = DRAY__ADMIN_LOOK__INIT;
+	const Dray__AdminView *v;
+	struct wire_msg m;
+	size_t n[2] = { 0, 0 };
+
+	look.workers = true;
+	assert_int_equal(wire_send_job(admin, NULL, 900, WIRE_ADMIN_LOOK, &look.base, NULL), 0);
+	m = expect(admin, WIRE_ADMIN_VIEW);
+	v = (const Dray__AdminView *)m.body;
+	for (size_t i = 0; i < v->n_push; i++) {
+		assert_memory_equal(v->push[i]->id.data, THIRD, DIGEST_SIZE);
+		assert_string_equal(v->push[i]->client, names[CLIENT1]);
+		if (!v->push[i]->failed) {
+			assert_string_equal(v->push[i]->worker, names[WORKER1]);
+			assert_true(v->push[i]->done == done);
+		}
+		n[v->push[i]->failed]++;
+	}
+	assert_int_equal(n[0], going);
+	assert_int_equal(n[1], failed);
+	wire_msg_done(&m);
+}
+
+static void
+test_nobody_is_asked(void **state)
+{
+	struct world *w = *state;
+	void *worker = make_taker(w, WORKER1, NULL, true), *client = greet(w, CLIENT1, "client");
+
+	home(client, 1, THIRD, false);
+	CLOSE(worker, client);
+}
+
+static void
+test_one_is_asked(void **state)
+{
+	struct world *w = *state;
+	void *one = make_taker(w, WORKER1, NULL, false), *client = greet(w, CLIENT1, "client"),
+	     *other = greet(w, CLIENT2, "client"), *admin = greet(w, ADMIN, "admin");
+
+	/* nobody takes it */
+	home(client, 1, THIRD, false);
+	CLOSE(one);
+	one = make_taker(w, WORKER1, NULL, true);
+	home(client, 2, THIRD, true);
+	home(client, 3, THIRD, false);
+	home(other, 4, THIRD, false);
+	ask(client, 5, THIRD, NULL);
+	placed(w, client, CLIENT1, WORKER1, THIRD);
+	say_progress(client, 5, 7, 10);
+	/* another's is nobody's to tell of */
+	say_progress(other, 5, 1, 1);
+	home(client, 6, THIRD, false);
+	home(other, 9, THIRD, false);
+	seen(admin, 1, 0, 7);
+	/* it could not: then another one may, and it itself not again */
+	say_job(one, WIRE_WORKER_JOB_ENDED, 5);
+	say_job(client, WIRE_JOB_CANCEL, 5);
+	home(client, 7, THIRD, false);
+	seen(admin, 0, 1, 0);
+	home(other, 8, THIRD, true);
+	CLOSE(one, client, other, admin);
+}
+
+static void
+test_it_is_there(void **state)
+{
+	struct world *w = *state;
+	void *one = make_taker(w, WORKER1, THIRD, true), *two = make_taker(w, WORKER2, NULL, true),
+	     *client = greet(w, CLIENT1, "client");
+	Dray__WorkerBye bye = DRAY__WORKER_BYE__INIT;
+
+	/* one worker has it, and is going away */
+	send_msg(one, WIRE_WORKER_BYE, &bye.base);
+	assert_true(heartbeat(one, 0));
+	home(client, 1, THIRD, false);
+	CLOSE(one, two, client);
+}
+
+static void
+test_by_role(void **state)
+{
+	struct world *w = *state;
+	void *worker = make_taker(w, WORKER1, NULL, true), *client = greet(w, CLIENT1, "client"),
+	     *publisher = greet(w, PUBLISHER, "client");
+
+	home(client, 1, THIRD, false);
+	ask(client, 2, THIRD, NULL);
+	denied(client, NOT_ALLOWED, "other clients than this one", 0);
+	home(publisher, 3, THIRD, true);
+	ask(publisher, 4, THIRD, NULL);
+	placed(w, publisher, PUBLISHER, WORKER1, THIRD);
+	CLOSE(worker, client, publisher);
+}
+
+static void
+test_by_namespace(void **state)
+{
+	struct world *w = *state;
+	void *worker = make_taker(w, WORKER1, NULL, true), *client = greet(w, CLIENT1, "client");
+
+	home(client, 1, THIRD, false);
+	ask(client, 2, THIRD, NULL);
+	denied(client, NOT_ALLOWED, "toolchains_namespaces", 0);
+	CLOSE(worker, client);
+}
+
 static void
 act(void *socket, Dray__AdminWhat what, const char *words, bool done, const char *text)
 {
@@ -238,6 +412,11 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_who_is_given_it, setup_push, teardown),
 		cmocka_unit_test_setup_teardown(test_by_others, setup_push, teardown),
 		cmocka_unit_test_setup_teardown(test_removed, setup_push, teardown),
+		cmocka_unit_test_setup_teardown(test_nobody_is_asked, setup_push, teardown),
+		cmocka_unit_test_setup_teardown(test_one_is_asked, setup_auto, teardown),
+		cmocka_unit_test_setup_teardown(test_it_is_there, setup_auto, teardown),
+		cmocka_unit_test_setup_teardown(test_by_role, setup_publishers, teardown),
+		cmocka_unit_test_setup_teardown(test_by_namespace, setup_one_namespace, teardown),
 		cmocka_unit_test_setup_teardown(test_pins_hold, setup_push, teardown),
 	};
 

@@ -17,6 +17,7 @@ struct doctor {
 	struct conf *conf;
 	struct memo *memo;
 	const char *compiler;
+	bool giving;	/* the toolchain is being given to the farm */
 	json_t *status; /* what the farm said; NULL: it could not be asked */
 	char *key_line; /* what lets this client in, in allowed-keys; NULL: it has no key */
 };

@@ -46,6 +46,10 @@ check_workers(struct doctor *d)
 		doctor_say(d, BAD, "workers",
 			"there is none, so all is compiled here: start dray-worker (a coordinator "
 			"that was started a moment ago may not have heard of them yet)");
+	else if (d->giving)
+		doctor_say(d, NOTE, "workers",
+			"none has this toolchain yet: it is being given to them, and all is "
+			"compiled here meanwhile");
 	else
 		doctor_say(d, BAD, "workers",
 			"none has this toolchain, so all is compiled here: install the "

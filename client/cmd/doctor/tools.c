@@ -15,6 +15,8 @@
 #include "machine/new_proc.h"
 #include "machine/subids.h"
 #include "toolchain/toolchain.h"
+#include "client/give/gift.h"
+#include "common/text/show.h"
 
 #ifndef BWRAP_PATH
 #define BWRAP_PATH "/usr/bin/bwrap"
@@ -57,6 +59,28 @@ doctor_check_priming(struct doctor *d)
 			"incremental states can be made ready in the background");
 }
 
+/* What has become of it where the farm has asked for it. */
+static void
+check_gift(struct doctor *d, const char *id)
+{
+	char done[SHOW_SIZE], of[SHOW_SIZE];
+	struct gift g;
+
+	if (gift_read(d->conf->client.cache_dir, id, &g) < 0)
+		return;
+	show_bytes(g.done, done);
+	show_bytes(g.of, of);
+	d->giving = g.state == GIFT_GIVING && gift_is_going(d->conf->client.cache_dir);
+	if (d->giving)
+		doctor_say(d, NOTE, "toolchain", "it is being given to the farm: %s of %s to %s",
+			done, of, g.worker);
+	else if (g.state == GIFT_FAILED)
+		doctor_say(d, NOTE, "toolchain",
+			"it could not be given to the farm: %s (dray toolchain status, dray "
+			"toolchain push)",
+			g.why);
+}
+
 void
 doctor_check_toolchain(struct doctor *d)
 {
@@ -79,6 +103,7 @@ doctor_check_toolchain(struct doctor *d)
 	digest_hex(&t.id, hex);
 	doctor_say(d, GOOD, "toolchain", "rustc %s %s, id %.12s, %s", t.release, t.host, hex,
 		t.sysroot);
+	check_gift(d, hex);
 }
 
 void
