@@ -361,10 +361,9 @@ sched_job_place_twin(struct sched *s, struct sched_job *job, struct sched_worker
 void
 sched_job_deny(struct sched *s, struct sched_job *job, Dray__Verdict verdict, const char *text)
 {
-	struct sched_action a = { .type = SCHED_DENY,
-		.job = job->id,
-		.verdict = verdict,
-		.toolchain = job->toolchain };
+	struct sched_action a = {
+		.type = SCHED_DENY, .job = job->id, .verdict = verdict, .toolchain = job->toolchain
+	};
 
 	a.owner = job->owner->handle;
 	push(s, &a, text);

@@ -3,8 +3,8 @@
  * key_file.c (the allowed keys), vouch_msgs.c (the producers among them), alike.c,
  * client_msgs.c, worker_msgs.c, holders.c, join_msgs.c, rotate_msgs.c, cache_msgs.c,
  * sample_msgs.c, aside.c, refill_msgs.c, push_msgs.c, purge_msgs.c, status_cache.c and
- * status_msg.c (what each side says), shots.c (the page), act.c (the scheduler's actions become messages), handlers.c (the
- * table of messages), server.c (sockets, loop, signals).
+ * status_msg.c (what each side says), shots.c (the page), act.c (the scheduler's actions become
+ * messages), handlers.c (the table of messages), server.c (sockets, loop, signals).
  */
 #ifndef DRAY_COORDINATOR_SERVER_PRIV_H
 #define DRAY_COORDINATOR_SERVER_PRIV_H
@@ -516,7 +516,7 @@ bool aside_offers(const struct sched_worker *w, const struct sched_worker_view *
 	const ProtobufCBinaryData *toolchain);
 /* A worker whose line names a namespace is given only what its own namespace has. */
 bool aside_may_see(struct server *s, const struct peer *worker, const struct peer *client);
-/* With a ticket of these terms. NULL: it was denied, for want of one. */
+/* With a ticket of these terms. NULL: it was denied, since none can be signed. */
 struct refill *aside_place(struct server *s, struct refills *among, struct peer *client,
 	const Dray__JobRequest *m, const struct aside_at *at, const struct ticket_terms *terms);
 /* That client's; NULL: it has none of that name. */

@@ -416,7 +416,8 @@ on_worker_ended(struct server *s, struct peer *p, const struct wire_peer *from,
 	struct job_id id;
 
 	if (!worker_job(s, p, from, m->job, &id) || samples_ended(s, p, m) ||
-		refill_ended(s, p, m->job) || push_ended(s, p, m->job, m->end == DRAY__JOB_END__END_WHOLE))
+		refill_ended(s, p, m->job) ||
+		push_ended(s, p, m->job, m->end == DRAY__JOB_END__END_WHOLE))
 		return;
 	log_debug("job=%s ended: ok=%d wall_ms=%llu cpu_ms=%llu %s", m->job, m->ok,
 		(unsigned long long)m->wall_us / 1000, (unsigned long long)m->cpu_us / 1000,

@@ -1,6 +1,6 @@
 /* What has become of the toolchains that this user gives a farm by itself, or by `dray toolchain
  * push`: a file for each, CACHE_DIR/given/ID, a line of fields with tabs between. One at a time is
- * given by a user: whoever gives it holds a lock. */
+ * given by a user: the process that does it holds a lock. */
 #ifndef DRAY_CLIENT_GIVE_GIFT_H
 #define DRAY_CLIENT_GIVE_GIFT_H
 

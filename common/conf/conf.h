@@ -126,10 +126,10 @@ struct conf {
 					   some, by themselves too; offered */
 		char *toolchains_roles; /* which may, of those that may ask for jobs; NULL: all */
 		char *toolchains_namespaces; /* likewise */
-		char *page;		/* "ADDRESS:PORT" where its page listens, or "off" */
-		bool avahi;		/* have it announced on the network, no */
-		char *avahi_namespace;	/* what is said there of whom it is for */
-		char *oidc;		/* path of a file: who may join by OpenID Connect */
+		char *page;		     /* "ADDRESS:PORT" where its page listens, or "off" */
+		bool avahi;		     /* have it announced on the network, no */
+		char *avahi_namespace;	     /* what is said there of whom it is for */
+		char *oidc;		     /* path of a file: who may join by OpenID Connect */
 		char *oidc_ca;	  /* path of a file: certificates that count for its issuers */
 		char *page_token; /* path of a file: the word that one needs to look at it */
 	} coordinator;

@@ -18,7 +18,8 @@ enum event_kind {
 	EVENT_FAULT,  /* a job's try failed, or a peer was refused */
 	EVENT_WORKER, /* one came, went, or takes nothing more */
 	EVENT_ADMIN,  /* an admin's act; `good`: it was done */
-	EVENT_GIVEN,  /* a client gives a worker a toolchain; text: what has come of it; `good`: not bad */
+	EVENT_GIVEN,  /* a client gives a worker a toolchain; text: what has come of it; `good`: not
+			 bad */
 	EVENT_KINDS
 };
 /* "placed"; "-" for what is none. */

@@ -1,4 +1,4 @@
-/* Who is asked to give a toolchain that no worker has: one client at a time, and none again soon
+/* Which client is asked to give a toolchain that no worker has: one at a time, and none again soon
  * that could not. */
 #include "config.h"
 
