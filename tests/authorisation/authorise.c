@@ -367,22 +367,27 @@ is_heard_here(unsigned type)
 					  (enum wire_type)type) != ADMIT_NOT_HERE;
 }
 
+/* A worker hears of those alone. */
+static bool
+is_clients(enum role role)
+{
+	return role == ROLE_CLIENT || role == ROLE_PUBLISHER;
+}
+
 /* At the coordinator as one that has greeted it, and at the worker, if that knows the key. */
 static void
-try_role(const char *keys, enum role role, struct shut *shut)
+try_role(const char *keys, enum role role)
 {
 	load(keys, role);
 	all_of(&x.coordinator, ADMIT_GREETED);
 	hear_all();
-	if (role == ROLE_CLIENT || role == ROLE_PUBLISHER) {
+	if (is_clients(role)) {
 		be_named();
 		/* whatever else its key may do */
 		snprintf(x.word, sizeof(x.word), "%s", role_name(ROLE_CLIENT));
 		all_of(&x.worker, ADMIT_NEW);
 		all_of(&x.worker, ADMIT_GREETED);
 		hear_all();
-	} else {
-		shut_begin(shut, &x.worker);
 	}
 	identity_done(&x.id);
 }
@@ -477,8 +482,15 @@ run_all(char **argv)
 	if (digest_parse(argv[6], &x.b.blob) < 0 || digest_parse(argv[8], &x.offered) < 0)
 		die("a digest has 64 digits", -EINVAL);
 	x.b.space = argv[7];
+	for (size_t i = 0; i < ARRAY_LEN(roles); i++) {
+		if (is_clients(roles[i]))
+			continue;
+		load(argv[4], roles[i]);
+		shut_begin(&shut[i], &x.worker);
+		identity_done(&x.id);
+	}
 	for (size_t i = 0; i < ARRAY_LEN(roles); i++)
-		try_role(argv[4], roles[i], &shut[i]);
+		try_role(argv[4], roles[i]);
 	for (size_t i = 0; i < ARRAY_LEN(roles); i++)
 		try_states(argv[4], roles[i]);
 	for (size_t i = 0; i < ARRAY_LEN(roles); i++)
