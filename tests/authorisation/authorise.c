@@ -11,9 +11,10 @@
  * blobs; TOOLCHAIN: one that the worker has. For each of (side, state, role, message) there is a
  * connection, by CURVE, on which it is said, and a Hello behind it. What may not be said has one
  * answer, Refused; what may be, or comes too late, has none of that kind. Nobody but an admin is
- * shown the secret word, nor given the blob, and an admin is: so it can be seen. Prints each fault,
- * and how many of each there were; 1: there was one. guest: the same of a key that is in no list,
- * where one may join. shut: none of these keys is let in at all. */
+ * shown the secret word, nor given the blob, and an admin is: so it can be seen. A worker takes a
+ * ticket once, of its client, as it is. Prints each fault, and how many of each there were; 1:
+ * there was one. guest: the same of a key that is in no list, where one may join. shut: none of
+ * these keys is let in at all. */
 #include "config.h"
 
 #include <errno.h>
@@ -22,6 +23,7 @@
 
 #include "common/clock.h"
 #include "common/fs.h"
+#include "keys/ticket.h"
 #include "proto/admit.h"
 #include "proto/socket.h"
 #include "tests/authorisation/bodies.h"
@@ -58,7 +60,11 @@ static struct run {
 	struct bodies b;
 	const char *secret;
 	char word[16]; /* the role that Hello says */
-	unsigned refused, heard, late, faults, shown;
+	struct ticket {
+		uint8_t b[1024], signature[SIGNATURE_SIZE];
+		size_t n;
+	} own, others; /* of the job that was placed last; and of the role before */
+	unsigned refused, heard, late, tickets, faults, shown;
 } x;
 
 static struct talk talks[TALKS];
@@ -260,6 +266,100 @@ all_of(const struct side *side, enum admit_state state)
 			begin(side, state, wire_info(type));
 }
 
+static void
+keep_ticket(const Dray__JobPlaced *m)
+{
+	x.others = x.own;
+	if (m->ticket.len > sizeof(x.own.b) || m->signature.len != SIGNATURE_SIZE)
+		die("its ticket", -EMSGSIZE);
+	memcpy(x.own.b, m->ticket.data, m->ticket.len);
+	memcpy(x.own.signature, m->signature.data, SIGNATURE_SIZE);
+	x.own.n = m->ticket.len;
+}
+
+static void
+open_job(void *socket, uint32_t number, struct ticket *ticket)
+{
+	Dray__JobOpen m = DRAY__JOB_OPEN__INIT;
+
+	m.ticket = (ProtobufCBinaryData){ ticket->n, ticket->b };
+	m.signature = (ProtobufCBinaryData){ SIGNATURE_SIZE, ticket->signature };
+	m.credit = 1;
+	m.unit_size = 1000;
+	m.toolchain = (ProtobufCBinaryData){ DIGEST_SIZE, x.offered.b };
+	if (wire_send_job(socket, NULL, number, WIRE_JOB_OPEN, &m.base, NULL) < 0)
+		die("JobOpen", -EIO);
+}
+
+/* Of a message about a job; CANCELLED: it is no answer to JobOpen. */
+static Dray__Verdict
+said_of_ticket(const struct wire_msg *m)
+{
+	if (m->info->type == WIRE_JOB_ACCEPTED)
+		return DRAY__VERDICT__VERDICT_NONE;
+	if (m->info->type == WIRE_JOB_REJECTED)
+		return ((const Dray__JobRejected *)m->body)->verdict;
+	return DRAY__VERDICT__VERDICT_CANCELLED;
+}
+
+static Dray__Verdict
+verdict_of(void *socket, uint32_t number)
+{
+	uint64_t end = clock_mono_ms() + LIMIT_MS;
+	Dray__Verdict v = DRAY__VERDICT__VERDICT_CANCELLED;
+
+	while (v == DRAY__VERDICT__VERDICT_CANCELLED && clock_mono_ms() < end) {
+		zmq_pollitem_t item = { socket, 0, ZMQ_POLLIN, 0 };
+		struct wire_msg m = WIRE_MSG_INIT;
+
+		zmq_poll(&item, 1, 50);
+		if (wire_recv(socket, NULL, WIRE_FROM_WORKER, &m) == 0 && m.job == number)
+			v = said_of_ticket(&m);
+		wire_msg_done(&m);
+	}
+	return v;
+}
+
+/* Each that is wrong in one way, then the right one, and that again. */
+static void
+try_tickets(void)
+{
+	struct talk t = {
+		.side = &x.worker, .info = wire_info(WIRE_JOB_OPEN), .state = ADMIT_GREETED
+	};
+	struct ticket altered = x.own, forged = x.own;
+	const struct {
+		struct ticket *ticket;
+		const char *what;
+		bool good;
+	} tries[] = { { &altered, "an altered ticket is taken", false },
+		{ &forged, "a ticket with an altered signature is taken", false },
+		{ &x.others, "another client's ticket is taken", false },
+		{ &x.own, "a good ticket is not taken", true },
+		{ &x.own, "a ticket that was used is taken", false } };
+
+	altered.b[altered.n / 2] ^= 1;
+	forged.signature[7] ^= 1;
+	if (socket_connect(
+		    x.ctx, t.side->endpoint, &x.id, t.side->curve, JOB_HEARTBEAT_MS, &t.socket) < 0)
+		die("a connection", -EIO);
+	say(&t, WIRE_HELLO);
+	for (uint32_t i = 0; i < ARRAY_LEN(tries); i++) {
+		Dray__Verdict v;
+
+		if (tries[i].ticket->n == 0)
+			continue;
+		open_job(t.socket, i + 1, tries[i].ticket);
+		v = verdict_of(t.socket, i + 1);
+		snprintf(t.text, sizeof(t.text), "verdict %d", (int)v);
+		if (v != (tries[i].good ? DRAY__VERDICT__VERDICT_NONE
+					: DRAY__VERDICT__VERDICT_BAD_TICKET))
+			fault(&t, tries[i].what);
+		x.tickets++;
+	}
+	socket_closep(&t.socket);
+}
+
 /* The coordinator names it to the worker when it places a job of it there: of a toolchain that the
  * worker has. */
 static void
@@ -283,6 +383,8 @@ be_named(void)
 		zmq_poll(&item, 1, 50);
 		if (wire_recv(t.socket, NULL, WIRE_FROM_COORDINATOR, &m) == 0)
 			placed = m.info->type == WIRE_JOB_PLACED;
+		if (placed)
+			keep_ticket((const Dray__JobPlaced *)m.body);
 		wire_msg_done(&m);
 	}
 	if (!placed)
@@ -385,6 +487,7 @@ try_role(const char *keys, enum role role)
 		be_named();
 		/* whatever else its key may do */
 		snprintf(x.word, sizeof(x.word), "%s", role_name(ROLE_CLIENT));
+		try_tickets();
 		all_of(&x.worker, ADMIT_NEW);
 		all_of(&x.worker, ADMIT_GREETED);
 		hear_all();
@@ -511,8 +614,8 @@ run(int (*what)(char **argv), char **argv)
 		die("libzmq", r);
 	r = what(argv);
 	zmq_ctx_termp(&x.ctx);
-	printf("%u refused, %u heard, %u left unheard, %u faults\n", x.refused, x.heard, x.late,
-		x.faults);
+	printf("%u refused, %u heard, %u left unheard, %u tickets, %u faults\n", x.refused, x.heard,
+		x.late, x.tickets, x.faults);
 	return x.faults > 0 || r;
 }
 
