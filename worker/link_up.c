@@ -48,6 +48,8 @@ connect_up(struct link_up *l)
 {
 	const struct link_up_conf *c = &l->c;
 
+	if (!*c->at)
+		return -EDESTADDRREQ;
 	return socket_connect_monitored(l->ctx, c->at, c->identity,
 		c->coordinator ? c->coordinator->curve_public : NULL, (int)l->beat_ms, &l->socket,
 		&l->monitor);
@@ -77,12 +79,23 @@ link_up_new(void *ctx, const struct link_up_conf *c, struct link_up **ret)
 	l->beat_ms = MAX2(c->conf->worker.heartbeat_ms, (uint64_t)50);
 	l->ctx = ctx;
 	r = connect_up(l);
+	if (r == -EDESTADDRREQ) {
+		l->refused = true;
+		r = 0;
+	}
 	if (r < 0) {
 		link_up_free(l);
 		return r;
 	}
 	*ret = l;
 	return 0;
+}
+
+void
+link_up_moved(struct link_up *l)
+{
+	l->connected = l->welcomed = false;
+	reconnect_up(l);
 }
 
 void

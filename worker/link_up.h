@@ -41,6 +41,8 @@ struct link_up_conf {
 
 int link_up_new(void *ctx, const struct link_up_conf *c, struct link_up **ret);
 void link_up_free(struct link_up *l);
+/* What `at` points to is another endpoint now ("": none is known): a new connection is made. */
+void link_up_moved(struct link_up *l);
 
 /* Poll both for ZMQ_POLLIN. They may change with each step, and may be NULL. */
 void *link_up_socket(struct link_up *l);

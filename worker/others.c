@@ -33,6 +33,7 @@ others_open(struct upstream *up)
 		.identity = &s->identity,
 		.coordinator = up->at,
 		.coordinator_curve = up->identity.curve_public,
+		.moves = s->finding.on ? &up->where : NULL,
 		.store = s->store,
 		.tmp = up->tmp,
 		.wait_ms = (unsigned)s->conf->worker.peer_wait_ms };

@@ -9,6 +9,8 @@
 #include "common/log/log.h"
 #include "common/process/notify.h"
 #include "common/table.h"
+#include "discovery/find.h"
+#include "discovery/whereabouts.h"
 #include "proto/admit.h"
 #include "proto/door.h"
 #include "proto/socket.h"
@@ -42,6 +44,9 @@ struct client {
 struct upstream {
 	struct service *service;
 	const char *at;		  /* its endpoint */
+	struct whereabouts where; /* the same for other threads, where it is found (finding.c) */
+	char found_at[FOUND_ENDPOINT_MAX], fingerprint[KEYS_FINGERPRINT_SIZE];
+	uint64_t moved_ms;
 	struct identity identity; /* its public half */
 	bool any_key;		  /* may come: it has no keys to name */
 	struct door *door;	  /* the clients that it has named */
@@ -74,6 +79,13 @@ struct service {
 	char *endpoint; /* bound */
 	struct monitor *monitor;
 	struct coordinators coordinators;
+	struct {
+		bool on;      /* they are found on the network */
+		pid_t helper; /* that looks; 0 */
+		uint64_t next_ms;
+		char told[160]; /* why nothing can be found, as it was logged last */
+		struct log_throttle moves;
+	} finding;
 	struct upstream *up; /* one for each of these; opened are n_up */
 	size_t n_up;
 	struct offers offers;
@@ -139,6 +151,15 @@ int upstreams_issuer(struct service *s, const struct wire_peer *p, const Dray__J
 /* The same of one for blobs, as of ticket_check_blobs; -EOPNOTSUPP: none are given. */
 int upstreams_getter(struct service *s, const struct wire_peer *p, const Dray__SharedGet *m,
 	struct upstream **ret, char ret_owner[CURVE_KEY_SIZE]);
+
+/* finding.c */
+/* The coordinators are those of coordinator_key's files, wherever they are. -errno and a full
+ * sentence in *ret_error (caller frees). */
+int finding_coordinators(struct service *s, char **ret_error);
+/* Before it has a link: where it was found last. */
+void finding_begin(struct upstream *up);
+/* Looks for those to which there is no link. */
+void finding_step(struct service *s, uint64_t now);
 
 /* others.c */
 /* Without keys, or where the configuration says so, blobs neither are had from other workers nor

@@ -174,7 +174,8 @@ check_other_keys(const struct service *s, size_t i, char **ret_error)
 				"[worker] coordinator_key: %s and %s have one key (%s); each "
 				"coordinator needs an identity of its own, since a ticket tells by "
 				"its signature whose it is.",
-				s->up[k].at, s->up[i].at, s->coordinators.v[i].key);
+				s->finding.on ? s->coordinators.v[k].key : s->up[k].at,
+				s->finding.on ? "this one" : s->up[i].at, s->coordinators.v[i].key);
 	return 0;
 }
 
@@ -186,7 +187,8 @@ load_one(struct service *s, size_t i, char **ret_error)
 	int r;
 
 	up->service = s;
-	up->at = s->coordinators.v[i].endpoint;
+	up->at = s->finding.on ? up->found_at : s->coordinators.v[i].endpoint;
+	whereabouts_init(&up->where);
 	/* such a one cannot name any: then the ticket alone says who may what */
 	up->any_key = endpoint_is_local(up->at);
 	s->n_up = i + 1;
@@ -213,8 +215,10 @@ load_one(struct service *s, size_t i, char **ret_error)
 int
 upstreams_load(struct service *s, char **ret_error)
 {
-	int r = coordinators_parse("worker", s->conf->worker.coordinator,
-		s->conf->worker.coordinator_key, &s->coordinators, ret_error);
+	int r = find_is_auto(s->conf->worker.coordinator)
+			? finding_coordinators(s, ret_error)
+			: coordinators_parse("worker", s->conf->worker.coordinator,
+				  s->conf->worker.coordinator_key, &s->coordinators, ret_error);
 
 	if (r == 0 && !(s->up = calloc(s->coordinators.n, sizeof(*s->up))))
 		r = why_set(ret_error, -ENOMEM, "Out of memory.");
@@ -264,6 +268,7 @@ open_shares(struct upstream *up)
 	const struct shares_conf c = { .conf = s->conf,
 		.identity = &s->identity,
 		.at = up->at,
+		.moves = s->finding.on ? &up->where : NULL,
 		.coordinator = up->identity.curve_public,
 		.store = s->store,
 		.tmp = up->tmp,
@@ -352,6 +357,7 @@ upstreams_open(struct service *s, char **ret_error)
 
 		if (r < 0)
 			return why_set(ret_error, r, "%s: %s.", s->jobs_dir, strerror(-r));
+		finding_begin(up);
 		/* the coordinator hears whether there are any */
 		open_shares(up);
 		others_open(up);
@@ -395,6 +401,7 @@ upstreams_done(struct service *s)
 		ticket_book_free(up->tickets);
 		door_free(up->door);
 		identity_done(&up->identity);
+		whereabouts_done(&up->where);
 		free(up->tmp);
 	}
 	free(steal_ptr(s->up));
@@ -458,6 +465,7 @@ upstreams_step(struct service *s)
 	struct store_stats stats = { .bytes = 0 };
 	bool wanted = false;
 
+	finding_step(s, clock_mono_ms());
 	(void)store_get_stats(s->store, &stats);
 	for (size_t i = 0; i < s->n_up; i++) {
 		struct upstream *up = &s->up[i];
@@ -490,6 +498,9 @@ upstreams_welcomed(const struct service *s)
 bool
 upstreams_refused(const struct service *s)
 {
+	/* another one may be announced with the key's fingerprint */
+	if (s->finding.on)
+		return false;
 	for (size_t i = 0; i < s->n_up; i++)
 		if (!link_up_refusal(s->up[i].link))
 			return false;

@@ -44,6 +44,8 @@ two_hosts() {
 # client HOST KEYS: a client there, of the coordinators whose keys these are.
 client() {
   [ -f "$FARM/keys/client" ] || allow client client
+  identity ours
+  mkdir -p "$WORK/crate/out"
   CLIENT=$1
   export DRAY_COORDINATOR=auto DRAY_COORDINATOR_KEY=$2 DRAY_IDENTITY=$FARM/keys/client
   export DRAY_CACHE_DIR=$FARM/cache-$1 DRAY_CONNECT_MS=2000 DRAY_OFFLOAD=always
@@ -52,10 +54,10 @@ client() {
 # A call of the compiler, as cargo makes it; what it finds is in $DRAY_CACHE_DIR/found.
 calls() {
   mkdir -p "$WORK/crate/out"
-  printf 'pub fn f() {}\n' >"$WORK/crate/lib.rs"
+  printf 'pub fn f() { let _ = "%s"; }\n' "${WORD:-}" >"$WORK/crate/lib.rs"
   (cd "$WORK/crate" && at "$CLIENT" "$DRAY" "$(rustc --print sysroot)/bin/rustc" --crate-name hello --crate-type lib --edition 2021 \
     --error-format=json --json=diagnostic-rendered-ansi,artifacts --emit=dep-info,metadata,link -C metadata=1 -C extra-filename=-1 \
-    --out-dir out lib.rs >>"$LOGS/calls" 2>&1 3>&-)
+    --out-dir "$WORK/crate/out" lib.rs >>"$LOGS/calls" 2>&1 3>&-)
 }
 # knows TEXT: after a call, what is found has it.
 knows() {
@@ -114,7 +116,6 @@ lacks() {
   client two "$FARM/keys/third.pub"
   says '(.reachable | not) and .endpoint == ""'
   # what is announced with our fingerprint by another, which has another key: it is not believed, and ours is used all the same
-  "$DRAY" keygen --name liar "$FARM/keys/liar" >>"$LOGS/keygen" 2>&1
   start_daemon_at_liar
   client two "$FARM/keys/ours.pub"
   rm -f "$DRAY_CACHE_DIR/found"*
@@ -123,6 +124,7 @@ lacks() {
 }
 # A coordinator with a key of its own is announced with the fingerprint of ours. Sets LIAR.
 start_daemon_at_liar() {
+  identity liar
   start_daemon liar "$(there one "$COORDINATOR")" --config "$FARM/empty.conf" --listen "tcp://${ADDRESSES[one]}:*" \
     --identity "$FARM/keys/liar" --allowed-keys "$FARM/allowed" -o coordinator.cache_dir="$FARM/shared-liar"
   LIAR=$DAEMON_EP
@@ -190,4 +192,38 @@ start_daemon_at_liar() {
   farm_at two ours
   wait_until 15 knows "tcp://${ADDRESSES[two]}:${ENDPOINTS[ours]##*:}"
   wait_until 5 says ".reachable and .endpoint == \"${ENDPOINTS[ours]}\""
+}
+
+# bats test_tags=long
+@test "a worker finds its coordinator, and follows it to another address, as clients do" {
+  local from
+  two_hosts
+  client two "$FARM/keys/ours.pub"
+  allow worker w1
+  seed_take worker "$FARM/state-w1"
+  # it starts before there is a coordinator
+  start_daemon_unready worker-w1 "$(there two "$WORKER")" --config "$FARM/empty.conf" --name w1 --identity "$FARM/keys/w1" \
+    --listen "tcp://${ADDRESSES[two]}:*" --state-dir "$FARM/state-w1" --slots 2 \
+    -o worker.coordinator=auto -o worker.coordinator_key="$FARM/keys/ours.pub"
+  from=$DAEMON_PID
+  exec {READY}<>"$FARM/ready.worker-w1"
+  farm_at one ours
+  announced ours
+  wait_until 40 file_has "$LOGS/worker-w1" "registered: coordinator=${ENDPOINTS[ours]} "
+  wait_until 40 compiled_there one
+  stop "${PIDS[ours]}"
+  farm_at two ours
+  wait_until 40 file_has "$LOGS/worker-w1" "registered: coordinator=${ENDPOINTS[ours]} "
+  wait_until 40 compiled_there two
+  # in front of it stands one that only says it has the key
+  stop "${PIDS[ours]}"
+  start_daemon_at_liar
+  wait_until 40 file_has "$LOGS/worker-w1" "is tried at $LIAR"
+  farm_at one ours
+  wait_until 40 file_has "$LOGS/worker-w1" "registered: coordinator=${ENDPOINTS[ours]} "
+  [ -d "/proc/$from" ]
+}
+# compiled_there WORD: a crate with that word in it was compiled by w1.
+compiled_there() {
+  WORD=$1 calls && [ "$(job hello worker)" = w1 ]
 }

@@ -302,6 +302,79 @@ test_keys_missing(void **state)
 	assert_non_null(strstr(error, "coordinator_key is not set"));
 }
 
+/* ---- coordinators of which only the keys are known */
+
+/* Writes what was found: each at that port of 10.0.0.1, with the key of that number. */
+static void
+write_found(const struct world *w, const unsigned at[][2], size_t n)
+{
+	_cleanup_(freep) char *path = path_join(w->dir, "found");
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+	assert_int_equal(buf_adds(&b, "dray-found 1\n"), 0);
+	for (size_t i = 0; i < n; i++) {
+		char finger[KEYS_FINGERPRINT_SIZE];
+
+		keys_fingerprint(w->keys[at[i][1]].curve_public, finger);
+		assert_int_equal(
+			buf_addf(&b, "at\ttcp://10.0.0.1:%u\t%s\t\t\tx\n", at[i][0], finger), 0);
+	}
+	assert_int_equal(fs_write_atomic(path, b.p, b.n, 0600), 0);
+}
+
+static void
+test_found(void **state)
+{
+	static const unsigned first[][2] = { { 1, A } };
+	static const unsigned then[][2] = { { 1, A }, { 2, A }, { 3, B }, { 4, SAME } };
+	struct world *w = *state;
+	struct service *s = &w->s;
+	char at[FOUND_ENDPOINT_MAX];
+	uint64_t now = clock_mono_ms();
+
+	set(w, "coordinator", "auto");
+	set(w, "state_dir", w->dir);
+	write_found(w, first, ARRAY_LEN(first));
+	open_both(w);
+	assert_string_equal(s->up[0].at, "tcp://10.0.0.1:1");
+	assert_non_null(link_up_socket(s->up[0].link));
+	assert_string_equal(s->up[1].at, "");
+	assert_null(link_up_socket(s->up[1].link));
+	/* an endpoint has its time to answer, and is then one of several */
+	write_found(w, then, ARRAY_LEN(then));
+	finding_step(s, now);
+	assert_string_equal(s->up[0].at, "tcp://10.0.0.1:1");
+	assert_string_equal(s->up[1].at, "tcp://10.0.0.1:3");
+	assert_non_null(link_up_socket(s->up[1].link));
+	finding_step(s, now + 6000);
+	assert_string_equal(s->up[0].at, "tcp://10.0.0.1:2");
+	whereabouts_get(&s->up[0].where, at);
+	assert_string_equal(at, "tcp://10.0.0.1:2");
+	assert_string_equal(s->up[1].at, "tcp://10.0.0.1:3");
+	/* what is not announced any more is left when there is another one */
+	write_found(w, first, ARRAY_LEN(first));
+	finding_step(s, now + 7000);
+	assert_string_equal(s->up[0].at, "tcp://10.0.0.1:1");
+	assert_string_equal(s->up[1].at, "tcp://10.0.0.1:3");
+	assert_false(upstreams_refused(s));
+}
+
+static void
+test_found_without_key(void **state)
+{
+	struct world *w = *state;
+	_cleanup_(freep) char *error = NULL;
+
+	set(w, "coordinator", "auto");
+	set(w, "coordinator_key", "");
+	assert_int_equal(upstreams_load(&w->s, &error), -EINVAL);
+	assert_non_null(strstr(error, "coordinator_key names no key"));
+	free(steal_ptr(error));
+	set_keys(w, "b", "same");
+	assert_int_equal(upstreams_load(&w->s, &error), -EINVAL);
+	assert_non_null(strstr(error, "have one key"));
+}
+
 int
 main(void)
 {
@@ -313,6 +386,8 @@ main(void)
 		TEST(test_blobs),
 		TEST(test_one_key_twice),
 		TEST(test_keys_missing),
+		TEST(test_found),
+		TEST(test_found_without_key),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,12 +29,14 @@
 #define SEEK_IDLE_MS 60000 /* after which a connection is closed */
 
 struct seeker;
+struct whereabouts;
 struct seek;
 
 struct seeker_conf {
 	void *ctx; /* of ZeroMQ */
 	const struct identity *identity;
 	const char *coordinator, *coordinator_curve;
+	struct whereabouts *moves; /* where the coordinator is now; NULL: it stays */
 	struct store *store;
 	const char *tmp; /* a directory on the store's disk */
 	unsigned wait_ms;

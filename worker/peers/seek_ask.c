@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "common/fs.h"
 #include "common/log/log.h"
+#include "discovery/whereabouts.h"
 #include "proto/socket.h"
 #include "store/disk.h"
 
@@ -200,10 +201,16 @@ static bool
 ask_cache(struct seeker *s, struct item *i)
 {
 	bool may = i->made && !i->cache_asked && !i->seek->alone;
+	const char *at = s->c.coordinator;
+	char now[FOUND_ENDPOINT_MAX];
 
 	i->cache_asked = true;
-	return may && ask_source(s, i, source_of(s, s->c.coordinator_curve, s->c.coordinator, true),
-			      &i->seek->by_job);
+	if (s->c.moves) {
+		whereabouts_get(s->c.moves, now);
+		at = now;
+	}
+	return may &&
+	       ask_source(s, i, source_of(s, s->c.coordinator_curve, at, true), &i->seek->by_job);
 }
 
 /* The next one that may have it. */

@@ -20,6 +20,7 @@
 #include "common/log/log.h"
 #include "common/thread.h"
 #include "common/text/why.h"
+#include "discovery/whereabouts.h"
 #include "store/tier/tier.h"
 #include "worker/share/shares_priv.h"
 
@@ -416,13 +417,16 @@ has_ended(struct shares *s)
 static int
 connect_far(struct shares *s, char **ret_why)
 {
-	const struct tier_dial dial = { .endpoint = s->c.at,
+	char now[FOUND_ENDPOINT_MAX];
+	const struct tier_dial dial = { .endpoint = s->c.moves ? now : s->c.at,
 		.identity = s->c.identity,
 		.coordinator = s->c.coordinator,
 		.role = "worker",
 		.connect_ms = CONNECT_MS };
 	struct store_in in = { .tmp = s->c.tmp, .request_ms = REQUEST_MS };
 
+	if (s->c.moves)
+		whereabouts_get(s->c.moves, now);
 	return s->far ? 0 : tier_dial(s->c.ctx, &dial, &in, &s->far, ret_why);
 }
 

@@ -27,6 +27,7 @@
 #include "worker/tracer/trace.h"
 
 struct shares;
+struct whereabouts;
 struct shares_job;
 struct unit_index;
 struct captures;
@@ -34,7 +35,8 @@ struct captures;
 struct shares_conf {
 	const struct conf *conf;
 	const struct identity *identity; /* this worker's */
-	const char *at;			 /* the coordinator's endpoint */
+	const char *at;			 /* the coordinator's endpoint; */
+	struct whereabouts *moves;	 /* or where that is now; NULL: it stays */
 	const char *coordinator;	 /* its public CURVE key */
 	struct store *store;		 /* with the blobs of outputs */
 	const char *tmp;		 /* a directory for what is on its way */

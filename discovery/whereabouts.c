@@ -1,0 +1,34 @@
+#include "config.h"
+
+#include "discovery/whereabouts.h"
+
+#include <stdio.h>
+
+void
+whereabouts_init(struct whereabouts *w)
+{
+	pthread_mutex_init(&w->lock, NULL);
+	w->at[0] = '\0';
+}
+
+void
+whereabouts_set(struct whereabouts *w, const char *endpoint)
+{
+	pthread_mutex_lock(&w->lock);
+	snprintf(w->at, sizeof(w->at), "%s", endpoint);
+	pthread_mutex_unlock(&w->lock);
+}
+
+void
+whereabouts_get(struct whereabouts *w, char ret[FOUND_ENDPOINT_MAX])
+{
+	pthread_mutex_lock(&w->lock);
+	memcpy(ret, w->at, FOUND_ENDPOINT_MAX);
+	pthread_mutex_unlock(&w->lock);
+}
+
+void
+whereabouts_done(struct whereabouts *w)
+{
+	pthread_mutex_destroy(&w->lock);
+}
