@@ -4,6 +4,7 @@
 bats_require_minimum_version 1.5.0
 . "$BATS_TEST_DIRNAME/lib.bash"
 . "$BATS_TEST_DIRNAME/users.bash"
+. "$BATS_TEST_DIRNAME/peers.bash"
 
 # What does not compress: a library of 512 KiB, whose metadata is as large; and a file of the program's package.
 SIZE=524288
@@ -34,39 +35,6 @@ END_RS
   package "$WORK/hog" hog lib
   slow_before >"$WORK/hog/src/lib.rs"
 }
-# keep_busy: worker 1 has no slot any more.
-keep_busy() {
-  build_start hog "$WORK/hog" build
-  wait_until 20 worker_compiles "${WORKER_PIDS[w1]}" hog
-  hold "${WORKER_PIDS[w1]}" hog
-}
-let_go() {
-  kill -INT -- "-$BUILD_PID" 2>/dev/null || true
-  kill -CONT "$HELD" 2>/dev/null || true
-  gone_within 20 "$BUILD_PID"
-}
-# first_part [LIE] [ARGS…]: the libraries are made by worker 1, and what is left is worker 2's to make, with these
-# arguments. LIE: what worker 1 does instead of giving (lyingworker.c).
-first_part() {
-  local lie=${1:-}
-  shift || true
-  project
-  allow worker w2
-  farm_start 0
-  if [ -n "$lie" ]; then
-    mkdir -p "$FARM/bin"
-    cp "$DRAY_BUILD"/tests/scenario/lyingworker "$DRAY_BUILD"/worker/dray-{exec,ld} "$DRAY_BUILD/trace/dray-env.so" "$FARM/bin/"
-    GIVES=$lie WORKER=$FARM/bin/lyingworker worker_start w1 --slots 1
-  else
-    worker_start w1 --slots 1
-  fi
-  FIRST_EP=$WORKER_EP
-  build libs "$WORK/app" build --lib
-  [ "$BUILD_STATUS" -eq 0 ]
-  [ "$(job big worker) $(job app worker)" = 'w1 w1' ]
-  keep_busy
-  DRAY_LOG=debug worker_start w2 --slots 1 -o worker.peer_wait_ms=10000 "$@"
-}
 # second_part: the program, on worker 2. Its inputs are two libraries, and the sources with the file.
 second_part() {
   build app "$WORK/app" build
@@ -81,10 +49,6 @@ of_w2() {
 # all_travelled: the client has sent all of it.
 all_travelled() {
   [ "$(of_w2 from_others)" -eq 0 ] && [ "$(job app bytes_sent)" -gt $((2 * SIZE)) ]
-}
-# given_up TIMES SECONDS: worker 2 has given worker 1 up so often, for so long.
-given_up() {
-  [ "$(grep -c "peer=$FIRST_EP is not asked for blobs for $2 s" "$LOGS/worker-w2")" -eq "$1" ]
 }
 @test "what a worker made, or was sent, another has from it: none of it is sent again, and all is as plain cargo makes it" {
   first_part

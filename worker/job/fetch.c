@@ -1,13 +1,15 @@
 /* Files on demand: the tracer's question goes to the client, and the file is put into the job's
- * tree while the compiler waits. Invariant: one question at a time; an answer is taken only for
- * that question; content counts only once the store has verified it; the tracer always gets its
- * answer, or the job ends. */
+ * tree while the compiler waits. Only the client knows what is at a path. Content that is worth a
+ * question comes from others first (peers/seek.h), as a job's inputs do. Invariant: one question at
+ * a time; an answer is taken only for that question; content counts only once the store has
+ * verified it; the tracer always gets its answer, or the job ends. */
 #include "config.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 
+#include "common/clock.h"
 #include "common/fs.h"
 #include "common/log/log.h"
 #include "store/disk.h"
@@ -161,6 +163,8 @@ fetch_find(const struct job *j, const char *path)
 void
 fetch_done(struct job *j)
 {
+	seek_end(j->fetch.seek);
+	j->fetch.seek = NULL;
 	blob_in_done(&j->fetch.in);
 	while (j->fetch.n_got > 0)
 		free(j->fetch.got[--j->fetch.n_got].path);
@@ -215,10 +219,80 @@ link_file(struct job *j)
 	return 0;
 }
 
+/* ---- its content */
+
+static bool
+is_worth(const struct job *j)
+{
+	return !j->sample && *j->peer.curve &&
+	       (seek_is_made(j->fetch.path) || j->fetch.in.size >= SEEK_LEAST_BYTES);
+}
+
+/* It has come. Others may have it from here. */
+static int
+tell_holds(struct job *j, const char *from)
+{
+	Dray__WorkerHolds m = DRAY__WORKER_HOLDS__INIT;
+	ProtobufCBinaryData d = { DIGEST_SIZE, j->fetch.in.digest.b };
+
+	log_debug("job=%s on demand: from=%s bytes=%llu ms=%llu path=%s", j->id, from,
+		(unsigned long long)j->fetch.in.size,
+		(unsigned long long)(clock_mono_ms() - j->fetch.begun_ms), j->fetch.path);
+	m.job = j->id;
+	m.sent = &d;
+	m.n_sent = 1;
+	return j->shared->seeker && is_worth(j) ? job_send(j, WIRE_WORKER_HOLDS, &m.base, NULL) : 0;
+}
+
+static int
+ask_content(struct job *j)
+{
+	Dray__BlobNeed m = DRAY__BLOB_NEED__INIT;
+
+	m.blob = &j->fetch.in.index;
+	m.n_blob = 1;
+	j->fetch.content = true;
+	job_owed(j, true);
+	return job_send(j, WIRE_BLOB_NEED, &m.base, NULL);
+}
+
+static int
+seek_content(struct job *j)
+{
+	const struct seek_blob b = { j->fetch.in.digest, j->fetch.in.size,
+		seek_is_made(j->fetch.path) };
+
+	j->fetch.begun_ms = clock_mono_ms();
+	if (is_worth(j))
+		j->fetch.seek = seek_begin(j->shared->seeker, j->id, &b, 1);
+	return j->fetch.seek ? 0 : ask_content(j);
+}
+
+/* Others have given it, or none of them has it. */
+static int
+fetch_found(struct job *j)
+{
+	bool here = false;
+	size_t i;
+	int r;
+
+	if (!seek_next(j->fetch.seek, &i, &here))
+		return 0;
+	seek_end(j->fetch.seek);
+	j->fetch.seek = NULL;
+	if (!here)
+		return ask_content(j);
+	/* it came for this client's job, and is that one's from now on */
+	owners_add(j->shared->owners, j->peer.curve, &j->fetch.in.digest);
+	r = link_file(j);
+	if (r == -ENOENT)
+		return ask_content(j);
+	return r < 0 ? r : tell_holds(j, "others");
+}
+
 static int
 take_file(struct job *j, const Dray__Blob *b, const Dray__FileTimes *times)
 {
-	Dray__BlobNeed m = DRAY__BLOB_NEED__INIT;
 	struct blob_in *in = &j->fetch.in;
 	int r;
 
@@ -234,13 +308,7 @@ take_file(struct job *j, const Dray__Blob *b, const Dray__FileTimes *times)
 	if (times)
 		trace_set_times(j->trace, j->fetch.path, times);
 	r = owners_has(j->shared->owners, j->peer.curve, &in->digest) ? link_file(j) : -ENOENT;
-	if (r != -ENOENT)
-		return r;
-	m.blob = &in->index;
-	m.n_blob = 1;
-	j->fetch.content = true;
-	job_owed(j, true);
-	return job_send(j, WIRE_BLOB_NEED, &m.base, NULL);
+	return r == -ENOENT ? seek_content(j) : r;
 }
 
 static int
@@ -292,6 +360,8 @@ fetch_chunk(struct job *j, struct wire_msg *m)
 		r = link_file(j);
 		if (r == -ENOENT)
 			return place_failed(j, r);
+		if (r == 0)
+			r = tell_holds(j, "client");
 	}
 	credit.n = 1;
 	return r < 0 ? r : job_send(j, WIRE_CREDIT, &credit.base, NULL);
@@ -305,4 +375,6 @@ fetch_message(struct job *j, struct wire_msg *m)
 	return fetch_chunk(j, m);
 }
 
-const struct job_demand fetch_demand = { .event = fetch_event, .message = fetch_message };
+const struct job_demand fetch_demand = {
+	.event = fetch_event, .message = fetch_message, .found = fetch_found
+};

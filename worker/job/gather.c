@@ -14,9 +14,6 @@
 #include "common/log/log.h"
 #include "worker/job/job_priv.h"
 
-/* What is less than this in all, and not made by a compiler, is not worth a question. */
-#define SEEK_LEAST_BYTES (64u << 10)
-
 struct gather {
 	struct job *j;
 	uint32_t *need;	   /* what the client is asked for */
@@ -223,12 +220,6 @@ take_messages(struct gather *f, uint32_t *unpaid)
 
 /* ---- others */
 
-static bool
-is_artifact(const char *path)
-{
-	return ends_with(path, ".rlib") || ends_with(path, ".rmeta") || ends_with(path, ".so");
-}
-
 /* Of each blob of the unit: whether a compiler may have made it. */
 static bool *
 find_made(const struct job *j)
@@ -238,7 +229,7 @@ find_made(const struct job *j)
 
 	for (size_t i = 0; made && i < u->n_files; i++)
 		if (u->files[i]->blob < u->n_blobs)
-			made[u->files[i]->blob] |= is_artifact(u->files[i]->path);
+			made[u->files[i]->blob] |= seek_is_made(u->files[i]->path);
 	return made;
 }
 

@@ -93,8 +93,10 @@ struct fetched {
 struct fetch {
 	uint32_t next_id, files;
 	uint64_t bytes;
-	bool waiting; /* for the answer */
-	bool content; /* then for its content */
+	bool waiting;	   /* for the answer */
+	struct seek *seek; /* then for others, which may have its content; NULL: nobody is asked */
+	bool content;	   /* then for its content from the client */
+	uint64_t begun_ms; /* since when the content is waited for */
 	char path[PATH_MAX];
 	int64_t modified; /* as the client has it */
 	struct blob_in in;
@@ -107,6 +109,7 @@ struct job_demand {
 	int (*event)(struct job *j); /* the tracer asks or refuses */
 	/* The client's answer, or a chunk of the file. */
 	int (*message)(struct job *j, struct wire_msg *m);
+	int (*found)(struct job *j); /* j->fetch.seek has something */
 };
 
 struct job {

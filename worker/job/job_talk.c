@@ -378,16 +378,23 @@ check_limits(struct job *j)
 int
 job_poll(struct job *j, struct pollfd *fds, size_t n)
 {
-	zmq_pollitem_t items[1 + JOB_POLL_FDS + 1] = { { .socket = j->socket,
+	zmq_pollitem_t items[1 + JOB_POLL_FDS + 2] = { { .socket = j->socket,
 		.events = ZMQ_POLLIN } };
-	int got, r, count = (int)n + 1;
+	int got, r, count = (int)n + 1, event = 0, found = 0;
 
 	assert(n <= JOB_POLL_FDS);
 	for (size_t i = 0; i < n; i++)
 		items[i + 1] = (zmq_pollitem_t){ .fd = fds[i].fd, .events = ZMQ_POLLIN };
-	if (j->tracing)
-		items[count++] = (zmq_pollitem_t){ .fd = trace_event_fd(j->trace),
+	if (j->tracing) {
+		event = count++;
+		items[event] = (zmq_pollitem_t){ .fd = trace_event_fd(j->trace),
 			.events = ZMQ_POLLIN };
+	}
+	if (j->tracing && j->fetch.seek) {
+		found = count++;
+		items[found] = (zmq_pollitem_t){ .fd = seek_fd(j->fetch.seek),
+			.events = ZMQ_POLLIN };
+	}
 	got = say_alive(j);
 	if (got < 0)
 		return job_fail(j, got, DRAY__VERDICT__VERDICT_WORKER_FAULT, "a sign of life: %s",
@@ -399,8 +406,13 @@ job_poll(struct job *j, struct pollfd *fds, size_t n)
 			zmq_strerror(zmq_errno()));
 	for (size_t i = 0; i < n; i++)
 		fds[i].revents = got > 0 && items[i + 1].revents ? POLLIN : 0;
-	if (j->tracing && got > 0 && items[count - 1].revents) {
+	if (event && got > 0 && items[event].revents) {
 		r = j->demand->event(j);
+		if (r < 0)
+			return r;
+	}
+	if (found && got > 0 && items[found].revents) {
+		r = j->demand->found(j);
 		if (r < 0)
 			return r;
 	}

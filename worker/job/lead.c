@@ -62,12 +62,12 @@ lead_note_result(struct job *j, const Dray__JobResult *m)
 	tape_result(j->tape, m);
 }
 
-/* Only its client can answer what was asked. */
+/* Only its client can answer what was asked, and have what others may not have. */
 bool
 lead_is_wanted(struct job *j)
 {
-	return !j->fetch.waiting && !j->fetch.content && tape_has_begun(j->tape) &&
-	       tape_is_read(j->tape);
+	return !j->fetch.waiting && !j->fetch.content && !j->fetch.seek &&
+	       tape_has_begun(j->tape) && tape_is_read(j->tape);
 }
 
 bool

@@ -16,6 +16,12 @@
 
 /* ---- a job's side */
 
+bool
+seek_is_made(const char *path)
+{
+	return ends_with(path, ".rlib") || ends_with(path, ".rmeta") || ends_with(path, ".so");
+}
+
 static void
 question_free(struct question *q)
 {

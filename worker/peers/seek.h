@@ -19,6 +19,8 @@
 #include "proto/wire.h"
 #include "store/store.h"
 
+/* What is less than this in all, and not made by a compiler, is not worth a question. */
+#define SEEK_LEAST_BYTES (64u << 10)
 #define SEEK_CONNECTIONS 16
 #define SEEK_PER_MS 2000   /* bytes: what moves more slowly is had from the client */
 #define SEEK_MOST_MS 5000  /* from the latest question on, however much is on its way */
@@ -63,6 +65,9 @@ int seeker_fd(const struct seeker *s);
 void seeker_hear(struct seeker *s, const Dray__WorkerFound *m);
 /* It was not asked: there is no connection, or it does not know such questions. */
 void seeker_unheard(struct seeker *s, const char *job);
+
+/* Whether a compiler may have made such a file, by its name. */
+bool seek_is_made(const char *path);
 
 struct seek_blob {
 	struct digest digest;
