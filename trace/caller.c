@@ -120,6 +120,29 @@ trace_caller_hello(struct trace_caller *c, const struct seccomp_notif *req)
 		c->n = 0;
 }
 
+bool
+trace_caller_file(const struct seccomp_notif *req, char ret[PATH_MAX])
+{
+	_cleanup_(buf_done) struct buf maps = BUF_INIT;
+	uint64_t at = req->data.instruction_pointer;
+	struct mapping m;
+
+	if (read_maps((pid_t)req->pid, &maps) < 0)
+		return false;
+	for (const char *p = (const char *)maps.p; *p; p = next_line(p)) {
+		size_t n = strcspn(p, "\n"), name = strcspn(p, "/");
+
+		if (!parse_mapping(p, &m) || at < m.begin || at >= m.end)
+			continue;
+		if (name >= n || n - name >= PATH_MAX)
+			return false;
+		memcpy(ret, p + name, n - name);
+		ret[n - name] = '\0';
+		return true;
+	}
+	return false;
+}
+
 /* The kernel's table of the process's threads says it. */
 static bool
 is_in_process(struct trace_caller *c, pid_t tid)

@@ -9,6 +9,7 @@
 #ifndef DRAY_TRACE_CALLER_H
 #define DRAY_TRACE_CALLER_H
 
+#include <limits.h>
 #include <linux/seccomp.h>
 
 #include "common/base.h"
@@ -39,6 +40,10 @@ void trace_caller_hello(struct trace_caller *c, const struct seccomp_notif *req)
 /* The caller is about to run another program. */
 void trace_caller_exec(struct trace_caller *c, const struct seccomp_notif *req);
 enum trace_who trace_caller_who(struct trace_caller *c, const struct seccomp_notif *req);
+
+/* The file that the calling instruction lies in, as the kernel names it. False: it lies in none, or
+ * that cannot be read. */
+bool trace_caller_file(const struct seccomp_notif *req, char ret[PATH_MAX]);
 
 /* For tests: reads the ranges of code from a text like /proc/PID/maps, without those of the file
  * that is mapped at `not`. 0 or -ENOMEM. */

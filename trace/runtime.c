@@ -30,7 +30,7 @@ static const struct runtime_row rows[] = {
 	{ "/proc/uptime", RUNTIME_FICKLE },
 	{ "/proc/vmstat", RUNTIME_FICKLE },
 	/* the loader's cache (runtime_loading_reads) and list, and the compiler's allocator */
-	{ "/etc/ld.so.cache", RUNTIME_FIRST },
+	{ RUNTIME_LOADERS_CACHE, RUNTIME_FIRST },
 	{ "/etc/ld.so.preload", RUNTIME_FIRST },
 	{ "/etc/malloc.conf", RUNTIME_FIRST },
 	/* the kernel's, by the mounts of a sandbox */
@@ -68,6 +68,34 @@ runtime_tool_suits_machine(const char *path)
 	return runtime_is(path, RUNTIME_TOOL | RUNTIME_MACHINE);
 }
 
+bool
+runtime_is_loader(const char *path)
+{
+	const char *name = path_basename(path);
+
+	return (starts_with(name, "ld-") && strstr(name, ".so")) || starts_with(name, "ld.so.") ||
+	       starts_with(name, "ld64.so.");
+}
+
+bool
+runtime_is_default_library(const char *path)
+{
+	static const char *const dirs[] = { "/lib/", "/lib64/", "/usr/lib/", "/usr/lib64/" };
+	const char *name = path_basename(path);
+
+	if (!strstr(name, ".so"))
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
+		const char *rest = path + strlen(dirs[i]);
+
+		/* there, or in a directory for this processor's kind (x86_64-linux-gnu) */
+		if (starts_with(path, dirs[i]) &&
+			(rest == name || strcspn(rest, "/") + 1 == (size_t)(name - rest)))
+			return true;
+	}
+	return false;
+}
+
 void
 runtime_loading_begin(struct runtime_loading *l, pid_t pid)
 {
@@ -80,7 +108,7 @@ runtime_loading_begin(struct runtime_loading *l, pid_t pid)
 bool
 runtime_loading_reads(struct runtime_loading *l, pid_t pid, const char *path)
 {
-	if (!streq(path, "/etc/ld.so.cache"))
+	if (!streq(path, RUNTIME_LOADERS_CACHE))
 		return false;
 	for (size_t i = 0; i < ARRAY_LEN(l->pid); i++)
 		if (l->pid[i] == pid) {

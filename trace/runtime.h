@@ -25,6 +25,13 @@ const struct runtime_row *runtime_row(size_t i);
 /* Whether the path is one of these kinds. */
 bool runtime_is(const char *path, unsigned what);
 
+#define RUNTIME_LOADERS_CACHE "/etc/ld.so.cache"
+/* Whether it is the loader, by its name without links (ld-linux-x86-64.so.2, ld-2.31.so). */
+bool runtime_is_loader(const char *path);
+/* Whether the loader looks for a library of that path of its own accord, where no cache leads to
+ * it: ld.so(8). */
+bool runtime_is_default_library(const char *path);
+
 /* Whether allocators, libc and runtimes read the path to adapt to the machine. The caller knows
  * that the file is the kernel's. */
 bool runtime_suits_machine(const char *path);

@@ -20,6 +20,7 @@
 #define ARGV_MAX (256u * 1024)
 #define ENVP_MAX (1024u * 1024)
 #define OPENED_MAX 256 /* locks that are held; each is looked for one after another */
+#define MISSING_MAX 4096
 #define C_MAX (16u * 1024 * 1024)
 #define EPOCH "SOURCE_DATE_EPOCH"
 #define OWN_PROGRAM "its own program"
@@ -35,6 +36,7 @@ script_done(struct watch_script *s)
 	free(s->found_dir);
 	free(s->program);
 	strv_done(&s->moved);
+	strv_done(&s->missing);
 }
 
 /* ---- programs */
@@ -314,6 +316,58 @@ script_random(struct watch *w)
 	asked(w, ASK_RANDOM, NULL, 0, 0);
 }
 
+/* ---- libraries */
+
+static bool
+is_by_loader(const struct watch *w)
+{
+	char path[PATH_MAX];
+
+	return w->code && w->code(w->arg, path) && runtime_is_loader(path) &&
+	       watch_is_systems(w, path);
+}
+
+/* The loader does not find it where it looks; or, later, it does. */
+static void
+note_missing(struct watch *w, const char *path, bool there)
+{
+	struct strv *v = &w->script.missing;
+	char item[NAME_MAX + 16];
+
+	snprintf(item, sizeof(item), "%d %s", (int)w->pid, path_basename(path));
+	for (size_t i = 0; i < v->n; i++) {
+		if (!streq(v->v[i], item))
+			continue;
+		if (there) {
+			free(v->v[i]);
+			v->v[i] = v->v[--v->n];
+			v->v[v->n] = NULL;
+		}
+		return;
+	}
+	if (!there && (v->n == MISSING_MAX || strv_add(v, item) < 0))
+		w->set.lost = true;
+}
+
+/* What dlopen reads of the loader's cache decides which file is opened, which is an input by
+ * itself: that a package was installed makes no run another one. Where the cache leads to no such
+ * library the loader goes on to its own directories. What these do not have, either, the cache may
+ * have next time: then it is an input (script_end). Whether the path is the cache, and is passed
+ * over. */
+bool
+script_loads(struct watch *w, const struct trace_call *c, const char *path)
+{
+	if (c->op != TRACE_OPEN)
+		return false;
+	if (streq(path, RUNTIME_LOADERS_CACHE))
+		return runtime_loading_reads(&w->loading, w->pid, path) || is_by_loader(w);
+	if (w->script.missing.n > 0 && fs_exists(path))
+		note_missing(w, path, true);
+	else if (runtime_is_default_library(path) && !fs_exists(path) && is_by_loader(w))
+		note_missing(w, path, false);
+	return false;
+}
+
 /* ---- texts */
 
 /* std's fs::copy, and what copies like it, take the mode from the descriptor. Programs that are
@@ -324,10 +378,6 @@ note_mode(struct watch *w, const char *path)
 	const char *exe = w->exe ? w->exe(w->arg) : NULL;
 	struct stat st;
 
-	/* the loader's own read, which watch_look passed over */
-	if (runtime_is(path, RUNTIME_FIRST) &&
-		trace_set_get(&w->set, TRACE_PATHS, path) == TRACE_NONE)
-		return;
 	if (exe && (is_script(w, exe) || w->all(w->arg)) && !watch_is_systems(w, path) &&
 		!watch_is_made(w, path) && stat(path, &st) == 0 && S_ISREG(st.st_mode))
 		trace_set_add(&w->set, TRACE_MODES, path, TRACE_MODE);
@@ -648,6 +698,8 @@ script_end(struct watch *w)
 	struct stat st;
 
 	found_dir(w, false);
+	if (w->script.missing.n > 0)
+		watch_look(w, RUNTIME_LOADERS_CACHE, true);
 	for (size_t i = 0; i < w->script.moved.n; i++)
 		note_moved(w, w->script.moved.v[i]);
 	if (w->script.own_clock && !w->script.reads_epoch)

@@ -32,6 +32,8 @@ void script_reads(struct watch *w, const char *name);
 void script_random(struct watch *w);
 /* The caller asked what the machine is: a name of cache/variables.h. */
 void script_machine(struct watch *w, const char *what);
+/* Before anything else is made of a path. True: it is what the loader reads for itself. */
+bool script_loads(struct watch *w, const struct trace_call *c, const char *path);
 /* A path was opened to be read. */
 void script_opened(struct watch *w, const char *path);
 

@@ -319,6 +319,14 @@ exe(void *arg)
 	return trace_listener_waits(&r->listener) ? "" : NULL;
 }
 
+static bool
+code(void *arg, char ret[PATH_MAX])
+{
+	struct tracer *r = arg;
+
+	return trace_caller_file(r->listener.req, ret) && trace_listener_waits(&r->listener);
+}
+
 /* The script's own program is seen to ask for each one. */
 static bool
 uses_all(void *arg)
@@ -596,6 +604,7 @@ prepare_script(struct tracer *r)
 	r->watch.script.library = r->env;
 	r->watch.exe = exe;
 	r->watch.all = uses_all;
+	r->watch.code = code;
 }
 
 static int

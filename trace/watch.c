@@ -476,7 +476,7 @@ watch_call(struct watch *w, const struct trace_call *c, watch_by_fn by, void *ar
 		const char *path = c->path[i];
 		enum trace_kind was;
 
-		if (script_is_jobserver(w, path))
+		if (script_is_jobserver(w, path) || (w->script.on && script_loads(w, c, path)))
 			continue;
 		w->environ |= trace_is_environ(path);
 		if (trace_is_cmdline(path) && !w->script.on && by(arg) == WATCH_BY_COMPILER)

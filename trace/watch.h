@@ -50,10 +50,11 @@ struct watch_script {
 	size_t n_opened;
 	char *found_dir; /* in OUT_DIR: the last mkdir found it there; NULL */
 	pid_t found_by;
-	struct strv moved; /* where a directory was moved to */
-	uint64_t *age;	   /* of what was asked before (asked.h); NULL: nothing is passed */
-	bool leads_out;	   /* a link was made to what the tree did not make */
-	pid_t linked_by;   /* such a link is about to be made, or moved; 0: none is */
+	struct strv moved;   /* where a directory was moved to */
+	struct strv missing; /* "PID NAME": libraries that the loader has not found as yet */
+	uint64_t *age;	     /* of what was asked before (asked.h); NULL: nothing is passed */
+	bool leads_out;	     /* a link was made to what the tree did not make */
+	pid_t linked_by;     /* such a link is about to be made, or moved; 0: none is */
 	struct watch_process {
 		pid_t pid;
 		unsigned devices;     /* of random numbers, opened since its program began */
@@ -100,6 +101,8 @@ struct watch {
 	const char *(*exe)(void *arg); /* the caller's program; "": not known;
 					  NULL: the caller is gone */
 	bool (*all)(void *arg);	       /* for scripts: whether that may use all variables */
+	bool (*code)(void *arg, char ret[PATH_MAX]); /* for scripts: the file that the calling
+							instruction lies in; false: not known */
 	pid_t pid;
 	char doubt[256]; /* why the result may depend on more than the record says; "": it does not
 			  */

@@ -630,6 +630,85 @@ test_loader(void **state)
 	assert_true(has(&b, 'f', "/etc/ld.so.cache"));
 }
 
+static const char opener[] = "#include <dlfcn.h>\n#include <fcntl.h>\n#include <string.h>\n"
+			     "int main(int n, char **v) {\n"
+			     "  for (int i = 1; i < n; i++)\n"
+			     "    if (strchr(v[i], '/') ? open(v[i], O_RDONLY) < 0 : 0)\n"
+			     "      return 1;\n"
+			     "    else if (!strchr(v[i], '/'))\n"
+			     "      dlopen(v[i], RTLD_NOW);\n"
+			     "  return 0;\n"
+			     "}\n";
+
+/* The first input of that kind whose file has the name. */
+static bool
+has_named(const struct buf *b, char kind, const char *name)
+{
+	for (const char *p = (const char *)b->p; p < (const char *)b->p + b->n; p += strlen(p) + 1)
+		if (*p == kind && streq(path_basename(p + 1), name))
+			return true;
+	return false;
+}
+
+/* Likewise what it reads for dlopen: the library is an input, or that there is none. */
+static void
+test_loader_later(void **state)
+{
+	struct place *p = *state;
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	_cleanup_(freep) char *program = build(p, "script", opener);
+
+	if (!trace_filter_possible() || access("/etc/ld.so.cache", R_OK) < 0)
+		skip();
+	/* libc's own, which this program does not have */
+	assert_int_equal(
+		script_traced(p, NULL, (const char *const[]){ program, "libm.so.6", NULL }, &b), 0);
+	assert_true(has_named(&b, 'f', "libm.so.6"));
+	assert_false(has(&b, 'f', "/etc/ld.so.cache"));
+	assert_false(has(&b, 'o', "/etc/ld.so.cache"));
+	buf_done(&b);
+	/* another package may bring it, to where only the cache leads */
+	assert_int_equal(
+		script_traced(p, NULL,
+			(const char *const[]){ program, "libm.so.6", "libnone-of-it.so.7", NULL },
+			&b),
+		0);
+	assert_true(has(&b, 'f', "/etc/ld.so.cache"));
+	buf_done(&b);
+	/* the program itself reads it */
+	assert_int_equal(
+		script_traced(p, NULL,
+			(const char *const[]){ program, "libm.so.6", "/etc/ld.so.cache", NULL },
+			&b),
+		0);
+	assert_true(has(&b, 'f', "/etc/ld.so.cache"));
+}
+
+/* Programs that load more of their own accord. */
+static void
+test_loader_of_programs(void **state)
+{
+	struct place *p = *state;
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	_cleanup_(freep) char *there = put(p, "there.c", "int x;\n");
+
+	if (!trace_filter_possible() || access("/etc/ld.so.cache", R_OK) < 0)
+		skip();
+	assert_int_equal(
+		script_shell(p, NULL, "gcc -c there.c -o out/a.o && ar rcs out/lib.a out/a.o", &b),
+		0);
+	assert_false(has(&b, 'f', "/etc/ld.so.cache"));
+	buf_done(&b);
+	if (access("/usr/bin/python3", X_OK) == 0) {
+		assert_int_equal(script_shell(p, NULL,
+					 "/usr/bin/python3 -c 'import ctypes, ssl, sqlite3' "
+					 "2>/dev/null; :",
+					 &b),
+			0);
+		assert_false(has(&b, 'f', "/etc/ld.so.cache"));
+	}
+}
+
 /* As libtool calls it. It is static, and reads as a program what a loader reads at the start. */
 static void
 test_ldconfig(void **state)
@@ -710,10 +789,11 @@ main(void)
 		TEST(test_own_variables), TEST(test_c_compiler), TEST(test_drivers_ask_once),
 		TEST(test_library_path), TEST(test_library_of_path), TEST(test_began),
 		TEST(test_clang), TEST(test_perl), TEST(test_rustc), TEST(test_cargo),
-		TEST(test_temporary_names), TEST(test_python), TEST(test_bash), TEST(test_make),
-		TEST(test_cmake), TEST(test_terminal), TEST(test_when_they_began),
-		TEST(test_ccache), TEST(test_git), TEST(test_loader), TEST(test_ldconfig),
-		TEST(test_date), TEST(test_writes_outside), TEST(test_names_in_texts) };
+		TEST(test_temporary_names), TEST(test_loader_later), TEST(test_loader_of_programs),
+		TEST(test_python), TEST(test_bash), TEST(test_make), TEST(test_cmake),
+		TEST(test_terminal), TEST(test_when_they_began), TEST(test_ccache), TEST(test_git),
+		TEST(test_loader), TEST(test_ldconfig), TEST(test_date), TEST(test_writes_outside),
+		TEST(test_names_in_texts) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
