@@ -597,7 +597,7 @@ cached_put_result(struct cached *c, const struct result *res, struct cached_said
 		cached_why(said, "%s", now.why);
 		return false;
 	}
-	if (!cached_first_agrees(c)) {
+	if (!cached_first_agrees(c, res)) {
 		cached_why(said, "its library has other metadata than cargo was told of");
 		depot_drop_entry(c->depot, &c->key.id);
 		return false;

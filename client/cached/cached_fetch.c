@@ -19,6 +19,10 @@
 #define FIND_MIN_MS 100
 #define FIND_MAX_MS 2000
 #define BRING_MAX_MS 120000
+/* Where cargo goes on with the metadata, dependents are compiled meanwhile, and a compile here
+ * would have to make the very same: so the rest is given a compile's time from then on, and this at
+ * least. */
+#define REST_MIN_MS 1000
 
 static unsigned
 clamp_ms(uint64_t us, unsigned least, unsigned most)
@@ -110,13 +114,22 @@ struct coming {
 	struct ledger *promise;
 };
 
-static void
+/* least: where a compile takes less. */
+static unsigned
+compile_ms(const struct result *res, unsigned least)
+{
+	return clamp_ms(res->compile_us, least, BRING_MAX_MS);
+}
+
+static unsigned
 one_came(void *arg, const struct digest *blob)
 {
 	const struct coming *g = arg;
+	bool told = g->c->first.rmeta != NULL;
 
 	(void)blob;
 	cached_say_first(g->c, g->res, g->store, g->promise);
+	return !told && g->c->first.rmeta ? compile_ms(g->res, REST_MIN_MS) : 0;
 }
 
 /* Brings what of it is not here. */
@@ -132,7 +145,8 @@ bring(struct cached *c, const struct result *res, const char *store, struct cach
 		return r;
 	cached_say_first(c, res, store, far->promise);
 	r = far_ask_bring(c->far, (const struct far_blob *)list.p, list.n / sizeof(struct far_blob),
-		clamp_ms(res->compile_us, (unsigned)c->in.conf->client.store_wait_ms, BRING_MAX_MS),
+		compile_ms(res,
+			c->first.rmeta ? REST_MIN_MS : (unsigned)c->in.conf->client.store_wait_ms),
 		one_came, &coming, &answer);
 	far->bytes = MAX2(far->bytes, answer.bytes);
 	if (r < 0)

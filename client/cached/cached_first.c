@@ -3,7 +3,8 @@
  *
  * Invariant: what cargo is told is written into the ledger before, and is neither told again nor
  * touched: who depends on that file goes by its times. If the rest does not come, the compiler has
- * to make the very same metadata (rmeta.h). */
+ * to make the very same metadata (rmeta.h). A producer that has sealed metadata and a library of
+ * two compiles as one result is believed no more. */
 #include "config.h"
 
 #include <errno.h>
@@ -14,11 +15,13 @@
 #include "cache/rlib.h"
 #include "client/cached/cached_priv.h"
 #include "client/wrap/closure.h"
+#include "client/wrap/distrust.h"
 #include "client/wrap/ledger.h"
 #include "client/wrap/local_only.h"
 #include "client/wrap/rmeta.h"
 #include "common/process/child.h"
 #include "common/clock.h"
+#include "common/digest.h"
 #include "common/fs.h"
 
 static const struct output *
@@ -99,8 +102,42 @@ cached_say_first(
 	child_write(STDERR_FILENO, text.p, n);
 }
 
+/* Whether the file is what the result says. */
+static bool
+is_as_said(const struct result *res, const char *name, const char *path)
+{
+	struct digest d;
+
+	if (digest_file(path, &d, NULL) < 0)
+		return false;
+	for (size_t i = 0; i < res->n_outputs; i++)
+		if (res->outputs[i].is_blob && streq(res->outputs[i].name, name))
+			return digest_eq(&res->outputs[i].digest, &d);
+	return false;
+}
+
+/* No file was changed on the way: they do not belong together by the producer's own word. */
+static void
+distrust_producer(const struct cached *c, const struct result *res)
+{
+	const char *dir = c->in.conf->client.cache_dir, *crate = c->in.call->crate_name;
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	char text[DISTRUST_REASON_MAX];
+
+	if (!res->producer)
+		return;
+	snprintf(text, sizeof(text), "it sealed a library of %.100s with other metadata beside it",
+		crate);
+	distrust_add(dir, res->producer, "", DISTRUST_EVER, text);
+	if (buf_addf(&b,
+		    "warning: dray: the key %s has sealed a library of %s with other metadata "
+		    "beside it: nothing that it made is taken any more (%s/" DISTRUST_FILE ")\n",
+		    res->producer, crate, dir) == 0)
+		child_write(STDERR_FILENO, b.p, b.n);
+}
+
 bool
-cached_first_agrees(const struct cached *c)
+cached_first_agrees(const struct cached *c, const struct result *res)
 {
 	const char *rmeta = c->first.rmeta;
 	_cleanup_(freep) char *name = NULL, *rlib = NULL, *path = NULL;
@@ -115,6 +152,8 @@ cached_first_agrees(const struct cached *c)
 	rlib = path_join(c->out_dir, name);
 	path = path_join(c->out_dir, rmeta);
 	r = rlib && path ? rlib_agrees(rlib, path) : -ENOMEM;
+	if (r == -EBADMSG && is_as_said(res, rmeta, path) && is_as_said(res, name, rlib))
+		distrust_producer(c, res);
 	/* archives for other systems have other forms */
 	if (r == -ENOTSUP && c->in.call->target && !strstr(c->in.call->target, "-linux-"))
 		r = 0;

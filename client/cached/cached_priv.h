@@ -68,9 +68,9 @@ bool cached_has_all(struct cached *c, const struct result *res);
  * place afterwards is the rest. */
 void cached_say_first(
 	struct cached *c, const struct result *res, const char *store, struct ledger *promise);
-/* Once all is in place: whether the library is of the same compile as that metadata. False: it is
- * removed again. */
-bool cached_first_agrees(const struct cached *c);
+/* Once all of res is in place: whether the library is of the same compile as that metadata. False:
+ * it is removed again; and if who made it has sealed both, that one is distrusted (distrust.h). */
+bool cached_first_agrees(const struct cached *c, const struct result *res);
 /* Puts the outputs in place, and counts them. late: those of them that are ledger_is_late go to
  * this directory, which exists; NULL: to the out-dir, like all. 0; -errno with a reason in
  * said->why. */

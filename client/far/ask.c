@@ -101,6 +101,19 @@ far_ask_open(const struct conf *conf, struct far_ask **ret)
 	return r;
 }
 
+int
+far_ask_over(int conn, struct far_ask **ret)
+{
+	struct far_ask *a = calloc(1, sizeof(*a));
+
+	if (!a)
+		return -ENOMEM;
+	a->m = (struct half_meet)HALF_MEET_INIT;
+	a->m.conn = conn;
+	*ret = a;
+	return 0;
+}
+
 static int
 fail(struct far_ask *a, int r, struct far_answer *answer)
 {
@@ -192,7 +205,7 @@ int
 far_ask_bring(struct far_ask *a, const struct far_blob *blobs, size_t n, unsigned ms,
 	far_here_fn fn, void *arg, struct far_answer *answer)
 {
-	struct far_message m = { .what = FAR_BRING, .ms = ms };
+	struct far_message m = { .what = FAR_BRING, .ms = ms }, on = { .what = FAR_WAIT };
 	uint64_t until = clock_mono_ms() + ms + GRACE_MS;
 	_cleanup_(closep) int list = far_file_make(blobs, n * sizeof(*blobs));
 	int r;
@@ -208,8 +221,11 @@ far_ask_bring(struct far_ask *a, const struct far_blob *blobs, size_t n, unsigne
 		if (r < 0 || m.what == FAR_ALL)
 			break;
 		memcpy(d.b, m.digest, DIGEST_SIZE);
-		if (fn)
-			fn(arg, &d);
+		on.ms = fn ? fn(arg, &d) : 0;
+		if (on.ms > 0) {
+			until = clock_mono_ms() + on.ms + GRACE_MS;
+			r = far_send(a->m.conn, &on, -1);
+		}
 	}
 	return r < 0 ? fail(a, r, answer) : take_answer(&m, answer);
 }

@@ -20,6 +20,8 @@ bool far_may_write(const struct conf *conf);
 
 /* 0; -errno: there is no farm half for this process now. */
 int far_ask_open(const struct conf *conf, struct far_ask **ret);
+/* For tests: over a connection that was greeted, which is then its own. */
+int far_ask_over(int conn, struct far_ask **ret);
 void far_ask_closep(struct far_ask **a);
 
 struct far_answer {
@@ -40,9 +42,11 @@ void far_ask_build(struct far_ask *a, const struct digest *list);
 int far_ask_find(struct far_ask *a, const struct digest *key, const struct digest *list,
 	unsigned ms, struct buf *ret, struct far_answer *answer);
 
-/* Called for each blob as it comes into the local store. */
-typedef void (*far_here_fn)(void *arg, const struct digest *blob);
-/* Has blobs brought into the local store. 0: all are there; otherwise as above. fn may be NULL. */
+/* Called for each blob as it comes into the local store. How many ms the others may take from now
+ * on; 0: as long as was said before. */
+typedef unsigned (*far_here_fn)(void *arg, const struct digest *blob);
+/* Has blobs brought into the local store, within ms. 0: all are there; otherwise as above. fn may
+ * be NULL. */
 int far_ask_bring(struct far_ask *a, const struct far_blob *blobs, size_t n, unsigned ms,
 	far_here_fn fn, void *arg, struct far_answer *answer);
 

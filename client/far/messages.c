@@ -28,7 +28,7 @@ far_message_ok(const void *p, size_t n, unsigned kinds, struct far_message *ret)
 	if (n != sizeof(m))
 		return false;
 	memcpy(&m, p, n);
-	if (m.what > FAR_BUILD || !(kinds & (1u << m.what)) || m.error > 0 ||
+	if (m.what > FAR_WAIT || !(kinds & (1u << m.what)) || m.error > 0 ||
 		!ends(m.store, sizeof(m.store)) || !ends(m.why, sizeof(m.why)))
 		return false;
 	*ret = m;

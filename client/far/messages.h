@@ -15,6 +15,8 @@
  *     │ (which result's inputs are as they are here?)
  *     BRING ────────────────────────────────▶  with a file: which blobs (struct far_blob)
  *     ◀───────────────────────────── HERE      a blob is in the local store now; for each
+ *     WAIT ─────────────────────────────────▶  (it was metadata, and cargo went on with it) how
+ *                                              long dray waits from now on; no answer
  *     ◀────────────────────────────── ALL      these are all; or why not
  *     FIND …, or the end of file
  *
@@ -39,7 +41,8 @@ enum far_what {
 	FAR_ALL,
 	FAR_FLUSH,
 	FAR_LEFT,
-	FAR_BUILD
+	FAR_BUILD,
+	FAR_WAIT
 };
 
 #define FAR_STORE_MAX 64

@@ -484,11 +484,17 @@ take_message(struct guest *g)
 	struct digest list;
 	char why[FAR_WHY_MAX];
 	int r = far_receive(g->conn,
-		(1u << FAR_BUILD) | (1u << FAR_FIND) | (1u << FAR_BRING) | (1u << FAR_FLUSH), &m,
-		&fd);
+		(1u << FAR_BUILD) | (1u << FAR_FIND) | (1u << FAR_BRING) | (1u << FAR_FLUSH) |
+			(1u << FAR_WAIT),
+		&m, &fd);
 
 	if (r == -EAGAIN)
 		return 0;
+	/* the answer may have crossed it */
+	if (r == 0 && m.what == FAR_WAIT && (!g->active || g->active == FAR_BRING)) {
+		g->until = clock_mono_ms() + MIN2(m.ms, (uint32_t)ASK_MS);
+		return 0;
+	}
 	if (r < 0 || g->active)
 		return r < 0 ? r : -EBADMSG;
 	if (m.what == FAR_BUILD) {

@@ -10,7 +10,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
 	const unsigned kinds = (1u << FAR_FIND) | (1u << FAR_FOUND) | (1u << FAR_LEFT) |
-			       (1u << FAR_BUILD);
+			       (1u << FAR_BUILD) | (1u << FAR_WAIT);
 	struct far_message m;
 
 	if (!far_message_ok(p, n, kinds, &m))

@@ -98,3 +98,29 @@ END
   cached three "$WORK/p" build
   [ "$("$WORK/p/target/debug/app")" = 42 ]
 }
+
+@test "a library that is not of the metadata that cargo was told of: compiled here, and its producer is distrusted" {
+  local key other
+  chain "$WORK/p"
+  package "$WORK/q" spare lib
+  bad_start
+  export DRAY_STORE=http://127.0.0.1:$BAD_PORT/ok/s
+  stored one "$WORK/q"
+  other=$(job spare key)
+  RLIB=$(sha256sum "$WORK"/q/target/debug/deps/libspare-*.rlib | cut -c 1-64)
+  stored one "$WORK/p"
+  key=$(job base key)
+  rm -rf "$WORK/p/target" "$WORK/q/target"
+  "$DRAY_BUILD/tests/scenario/mixer" "$DRAY_STORE" "$FARM/keys/ci" '' "$key" "$other"
+  machine two reader
+  told_first held "$WORK/p"
+  [ "$STATUS" -eq 0 ]
+  [ "$(job base where)" = local ] || { show_shared; return 1; }
+  [ "$("$WORK/p/target/debug/app")" = 42 ]
+  grep -q "warning: dray: the key $(signs ci) has sealed a library of base with other metadata beside it" "$LOGS/two.err"
+  grep -q "$(signs ci).*with other metadata beside it" "$DRAY_CACHE_DIR/distrusted"
+  # nothing of that key is taken any more
+  export DRAY_STORE=http://127.0.0.1:$BAD_PORT/ok/s
+  cached three "$WORK/q" build
+  [ "$(job spare where)" = local ] || { show_shared; return 1; }
+}
