@@ -114,18 +114,3 @@ job_of() {
   [ "$(job hello where)" = farm ]
   [ "$(grep -c 'runs as root' "$LOGS/up")" -eq 1 ]
 }
-
-@test "dist/systemd: systemd takes the user and the service" {
-  local root=$BATS_TEST_TMPDIR/root unit=$BATS_TEST_TMPDIR/dray-worker.service
-  command -v systemd-sysusers >/dev/null && command -v systemd-analyze >/dev/null || skip "no systemd"
-  mkdir -p "$root/etc"
-  systemd-sysusers --root="$root" "$DRAY_TOP/dist/systemd/dray-worker.conf"
-  grep -q '^dray-worker:x:[0-9]*:[0-9]*:.*:/var/lib/dray:/usr/sbin/nologin$' "$root/etc/passwd"
-  sed -e "s|@bindir@|$DRAY_BUILD/worker|; s|@sysconfdir@|/etc|" "$DRAY_TOP/dist/systemd/dray-worker.service.in" >"$unit"
-  systemd-analyze verify --man=no "$unit" 2>"$LOGS/verify" || true
-  cat "$LOGS/verify"
-  run ! grep -F dray-worker.service "$LOGS/verify"
-  sed -i 's/^Delegate=/Delagate=/' "$unit"
-  systemd-analyze verify --man=no "$unit" 2>"$LOGS/verify" || true
-  grep -F dray-worker.service "$LOGS/verify"
-}

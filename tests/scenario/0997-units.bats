@@ -33,7 +33,12 @@ exposure() {
     systemd-analyze verify --man=no "$WORK/dray-$name.service" >"$LOGS/verify-$name" 2>&1
     # of the machine's own units it may complain
     fails grep "dray-$name" "$LOGS/verify-$name"
-    systemd-sysusers --dry-run --root="$WORK/root" "$DRAY_TOP/dist/systemd/dray-$name.conf" >"$LOGS/users-$name" 2>&1
-    grep -q "dray-$name" "$LOGS/users-$name"
+    mkdir -p "$WORK/root/etc"
+    systemd-sysusers --root="$WORK/root" "$DRAY_TOP/dist/systemd/dray-$name.conf" >"$LOGS/users-$name" 2>&1
+    grep -q "^dray-$name:x:[0-9]*:[0-9]*:.*:/var/lib/dray[a-z/]*:/usr/sbin/nologin\$" "$WORK/root/etc/passwd"
+    # it would say so
+    sed -i 's/^NoNewPrivileges=/NoNewPrivilegs=/' "$WORK/dray-$name.service"
+    systemd-analyze verify --man=no "$WORK/dray-$name.service" >"$LOGS/misspelt-$name" 2>&1 || true
+    grep -F "dray-$name.service" "$LOGS/misspelt-$name"
   done
 }
