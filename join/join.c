@@ -18,6 +18,8 @@
 #include "common/log/joblog.h"
 #include "common/log/log.h"
 #include "common/text/show.h"
+#include "discovery/find.h"
+#include "discovery/list.h"
 #include "join/ask.h"
 #include "join/settle.h"
 
@@ -33,7 +35,9 @@ struct joining {
 	const char *name, *identity, *config, *wait, *id_file; /* as given */
 	struct buf id_token;
 	bool print, json, help;
-	const char *endpoint;
+	const char *endpoint; /* NULL: it is looked for on the network, by the key */
+	struct found *found;  /* then */
+	bool look_only;	      /* what is there is listed, and that is all */
 	struct join_word word;
 	uint64_t wait_ms;
 	struct conf *conf;
@@ -186,21 +190,29 @@ take_key(struct joining *j, const char *text)
 static int
 take_words(struct joining *j, int argc, char **argv)
 {
+	const char *word = argc > 0 ? argv[argc - 1] : NULL;
 
-	if (argc != 2) {
+	if (argc > 2 || (argc == 0 && j->id_file)) {
 		(void)fail(j, JOIN_USAGE, "%s",
 			argc < 2 ? "an argument is missing" : "there are too many arguments");
 		return usage_error(j);
 	}
-	j->endpoint = argv[0];
-	if (!starts_with(j->endpoint, "tcp://"))
+	j->look_only = argc == 0;
+	if (j->look_only)
+		return JOIN_OK;
+	j->endpoint = argc == 2 ? argv[0] : NULL;
+	if (starts_with(word, "tcp://") || starts_with(word, "ipc://")) {
+		(void)fail(j, JOIN_USAGE, "a token is missing");
+		return usage_error(j);
+	}
+	if (j->endpoint && !starts_with(j->endpoint, "tcp://"))
 		return fail(j, JOIN_USAGE, "\"%s\" is no endpoint like tcp://build.example:7420",
 			j->endpoint);
 	if (j->id_file && streq(j->program->section, "worker"))
 		return fail(j, JOIN_USAGE,
 			"--id-token is for users: a worker needs a token of an "
 			"admin's (drayctl token create)");
-	return j->id_file ? take_key(j, argv[1]) : take_token(j, argv[1]);
+	return j->id_file ? take_key(j, word) : take_token(j, word);
 }
 
 static int
@@ -320,6 +332,54 @@ ask(struct joining *j)
 		why ? why : strerror(-r));
 }
 
+/* On the network, the one with the key of the token: those that are announced with its fingerprint
+ * are asked one after the other, and only the one that has the key learns of the token. */
+static int
+ask_found(struct joining *j)
+{
+	char finger[KEYS_FINGERPRINT_SIZE];
+	const char *at, *first = NULL;
+	int r, status = JOIN_NOBODY;
+
+	j->found = calloc(1, sizeof(*j->found));
+	if (!j->found)
+		return fail(j, JOIN_FAILED, "out of memory");
+	keys_fingerprint(j->word.curve_public, finger);
+	r = find_look(FIND_LOOK_MS, j->found);
+	at = find_next(j->found, finger, "");
+	if (!at)
+		return fail(j, JOIN_NOBODY,
+			"no coordinator with the key of this token, fingerprint %s, is found on "
+			"this network%s%s; name its endpoint before the token",
+			finger, r < 0 || *j->found->why ? ": " : "",
+			r == -ENOENT ? "dray-avahi is not installed"
+			: r < 0	     ? strerror(-r)
+				     : j->found->why);
+	for (; at && status == JOIN_NOBODY && !(first && streq(at, first));
+		at = find_next(j->found, finger, at)) {
+		first = first ? first : at;
+		j->endpoint = at;
+		status = ask(j);
+	}
+	return status;
+}
+
+static int
+look_only(struct joining *j)
+{
+	const char *keys = streq(j->program->section, "worker") ? j->conf->worker.coordinator_key
+								: j->conf->client.coordinator_key;
+	int status = list_look(j->program->name, FIND_LOOK_MS, keys, j->json);
+
+	if (status == 0 && !j->json)
+		printf("\nTo join one: compare its fingerprint with the one that its admin sees "
+		       "(drayctl token create),\nand say `%s TOKEN`.\n",
+			j->program->name);
+	if (status != 0)
+		return JOIN_NOBODY;
+	return fflush(stdout) == 0 ? JOIN_OK : JOIN_FAILED;
+}
+
 static int
 write_down(struct joining *j)
 {
@@ -329,7 +389,8 @@ write_down(struct joining *j)
 	if (r == 0)
 		r = settle_coordinator(&j->settle, &j->joined.coordinator, &why);
 	if (r == 0)
-		r = settle_lines(&j->settle, j->endpoint, j->lines, &why);
+		r = j->found ? settle_lines_found(&j->settle, j->endpoint, j->lines, &why)
+			     : settle_lines(&j->settle, j->endpoint, j->lines, &why);
 	if (r == 0 && !j->print)
 		r = settle_write(&j->settle, j->lines, &why);
 	return r < 0 ? fail(j, JOIN_FAILED, "the key is let in, but: %s", why ? why : strerror(-r))
@@ -442,14 +503,16 @@ run(struct joining *j, int argc, char **argv)
 
 	if (status == JOIN_OK && j->help)
 		return print_help(j);
-	if (status == JOIN_OK)
+	if (status == JOIN_OK && j->endpoint)
 		status = check_endpoint(j);
 	if (status == JOIN_OK)
 		status = load_conf(j);
+	if (status == JOIN_OK && j->look_only)
+		return look_only(j);
 	if (status == JOIN_OK)
 		status = prepare(j);
 	if (status == JOIN_OK)
-		status = ask(j);
+		status = j->endpoint ? ask(j) : ask_found(j);
 	if (status == JOIN_OK)
 		status = write_down(j);
 	return status == JOIN_OK ? say(j) : status;
@@ -468,5 +531,6 @@ join_main(const struct join_program *p, int argc, char **argv)
 	join_word_done(&j.word);
 	buf_done(&j.id_token);
 	conf_free(j.conf);
+	free(j.found);
 	return status;
 }

@@ -12,7 +12,7 @@ struct join_program {
 	const char *note;     /* for those that have joined; "" */
 };
 
-#define JOIN_ARGS "[OPTION]... ENDPOINT TOKEN"
+#define JOIN_ARGS "[OPTION]... [[ENDPOINT] TOKEN]"
 /* For a user. */
 #define JOIN_ID_TOKEN                                                                           \
 	"      --id-token FILE  by a token of OpenID Connect, as a CI gives one to each run;\n" \
@@ -20,7 +20,9 @@ struct join_program {
 #define JOIN_OPTIONS                                                                               \
 	"The coordinator's endpoint is like tcp://build.example:7420. The token may be -, and is " \
 	"a\n"                                                                                      \
-	"line of standard input then.\n\n"                                                         \
+	"line of standard input then. Without an endpoint the coordinator with the token's key "   \
+	"is\n"                                                                                     \
+	"looked for on the network (Avahi); without both, those that are there are listed.\n\n"    \
 	"      --name NAME      what admins see, where the token has no name; this machine's\n"    \
 	"      --identity FILE  its keys, which are made if they are not there\n"                  \
 	"      --config FILE    set the lines in this configuration file, instead of the\n"        \

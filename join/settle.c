@@ -277,6 +277,35 @@ settle_lines(struct settle *s, const char *endpoint, struct settle_line ret[SETT
 	return 0;
 }
 
+int
+settle_lines_found(struct settle *s, const char *endpoint, struct settle_line ret[SETTLE_LINES],
+	char **ret_why)
+{
+	_cleanup_(strv_done) struct strv files = STRV_INIT;
+	_cleanup_(buf_done) struct buf keys = BUF_INIT;
+	const char *set = set_coordinator(s);
+	int r = 0;
+
+	if (set && *set && !streq(set, COORDINATORS_AUTO))
+		return settle_lines(s, endpoint, ret, ret_why);
+	if (set && *set)
+		r = coordinators_split(set_coordinator_key(s), true, &files);
+	if (r == 0 && !strv_has(&files, s->coordinator_path))
+		r = files.n < COORDINATORS_MAX ? strv_add(&files, s->coordinator_path) : -ENOSPC;
+	for (size_t i = 0; r == 0 && i < files.n; i++)
+		r = buf_addf(&keys, "%s%s", i ? ", " : "", files.v[i]);
+	if (r == 0)
+		r = str_copy(COORDINATORS_AUTO, &s->endpoints);
+	if (r < 0)
+		return why_set(ret_why, r, "%s: [%s] coordinator_key: %s", s->config, s->section,
+			strerror(-r));
+	s->keys = (char *)steal_ptr(keys.p);
+	say_line(&ret[0], "coordinator", s->endpoints, set);
+	say_line(&ret[1], "coordinator_key", s->keys, set_coordinator_key(s));
+	say_line(&ret[2], "identity", s->identity_path, set_identity(s));
+	return 0;
+}
+
 struct text {
 	struct stat st; /* of the file; st_mode 0: there is none */
 	struct buf b;

@@ -40,6 +40,10 @@ struct settle_line {
  * stay: this one has its key there, or is one more. 0; -errno, and why. */
 int settle_lines(struct settle *s, const char *endpoint, struct settle_line ret[SETTLE_LINES],
 	char **ret_why);
+/* The same for one that was found on the network: where no endpoints are set the line becomes
+ * `coordinator = auto`, and this one's key is one of its keys. */
+int settle_lines_found(struct settle *s, const char *endpoint, struct settle_line ret[SETTLE_LINES],
+	char **ret_why);
 /* Sets those that are otherwise. 0; -errno, and why. */
 int settle_write(const struct settle *s, struct settle_line lines[SETTLE_LINES], char **ret_why);
 

@@ -227,3 +227,53 @@ start_daemon_at_liar() {
 compiled_there() {
   WORD=$1 calls && [ "$(job hello worker)" = w1 ]
 }
+
+# token NAME ARGS…: of that coordinator. Sets TOKEN.
+token() {
+  TOKEN=$(DRAY_COORDINATOR_CACHE_DIR=$FARM/shared-$1 "$DRAY_BUILD/drayctl/drayctl" token create "${@:2}" 2>>"$LOGS/token.err" 3>&-)
+}
+
+# bats test_tags=long
+@test "joining by hand: what is there is listed, and by a token alone the coordinator with its key is found" {
+  lan_begin
+  lan_host one
+  bus_start one
+  avahi_start one
+  farm_at one ours
+  farm_at one theirs
+  announced ours
+  announced theirs
+  wait_until 15 eval 'finds one "${ENDPOINTS[ours]}" && grep -qF "${ENDPOINTS[theirs]}" "$LOGS/look"'
+  exits 0 at one "$DRAY" login
+  file_has "$LOGS/out" "${ENDPOINTS[ours]} .* ${FINGERS[ours]} "
+  file_has "$LOGS/out" 'dray login TOKEN'
+  exits 0 at one "$WORKER" join --json
+  jq -e --arg fp "${FINGERS[theirs]}" 'any(.found[]; .fingerprint == $fp)' "$LOGS/out"
+  token ours --role client --name ann
+  # what the admin was shown
+  file_has "$LOGS/token.err" "${FINGERS[ours]}"
+  mkdir -p "$FARM/ann"
+  exits 0 at one "$DRAY" login --config "$FARM/ann/dray.conf" --name ann "$TOKEN"
+  file_has "$LOGS/out" "fingerprint ${FINGERS[ours]}"
+  file_has "$FARM/ann/dray.conf" '^coordinator = auto$'
+  file_has "$FARM/ann/dray.conf" "^coordinator_key = $FARM/ann/coordinator.pub$"
+  # a second farm is one more key
+  token theirs --role client --name ann
+  exits 0 at one "$DRAY" login --config "$FARM/ann/dray.conf" --name ann "$TOKEN"
+  file_has "$FARM/ann/dray.conf" '^coordinator = auto$'
+  file_has "$FARM/ann/dray.conf" "^coordinator_key = $FARM/ann/coordinator.pub, $FARM/ann/coordinator-"
+  token ours --role worker --name w1
+  mkdir -p "$FARM/w1"
+  exits 0 at one "$WORKER" join --config "$FARM/w1/dray.conf" "$TOKEN"
+  file_has "$FARM/w1/dray.conf" '^coordinator = auto$'
+  # one that names endpoints keeps doing so
+  token ours --role client --name bob
+  mkdir -p "$FARM/bob"
+  printf '[client]\ncoordinator = tcp://10.0.0.1:1\ncoordinator_key = %s\n' "$FARM/keys/theirs.pub" >"$FARM/bob/dray.conf"
+  exits 0 at one "$DRAY" login --config "$FARM/bob/dray.conf" --name bob "$TOKEN"
+  file_has "$FARM/bob/dray.conf" "^coordinator = .*${ENDPOINTS[ours]}"
+  stop "${PIDS[ours]}"
+  wait_until 10 lacks one "${ENDPOINTS[ours]}"
+  exits 3 at one "$DRAY" login --config "$FARM/ann/dray.conf" "$TOKEN"
+  file_has "$LOGS/err" "fingerprint ${FINGERS[ours]}, is found on this network"
+}
