@@ -1,4 +1,4 @@
-/* Who may say what: the table, made from the code's own (proto/admit.c), and each message of each
+/* The table of who may say what, made from the code's own (proto/admit.c), and each message of each
  * role said to a coordinator and a worker that run.
  *
  *     authorise table COMMANDS         prints doc/authorisation.md; COMMANDS: see there
