@@ -5,6 +5,9 @@
  * The loop ends because every round has one peer less. */
 #include "config.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "common/clock.h"
 #include "coordinator/server_priv.h"
 
@@ -156,9 +159,25 @@ tell_trust(struct server *s, const struct sched_worker *w)
 			clock_wall_ms());
 }
 
+/* Clients of several keys say that a worker lacks what it offers. */
+static void
+tell_doubt(struct server *s, const struct sched_doubt *d)
+{
+	char hex[DIGEST_HEX_SIZE], text[160];
+
+	digest_hex(&d->toolchain, hex);
+	snprintf(text, sizeof(text),
+		"it gets no job of the toolchain %.12s for %" PRIu64
+		" s: clients of two keys say that it does not have it (drayctl resume)",
+		hex, d->ms / 1000);
+	log_warn("worker=%s %s", d->worker, text);
+	tell_worker(s, d->worker, text);
+}
+
 void
 act_all(struct server *s)
 {
+	struct sched_doubt doubt;
 	struct sched_action a;
 	struct sched_worker *w;
 
@@ -167,6 +186,8 @@ act_all(struct server *s)
 			act_one(s, &a);
 		while ((w = sched_worker_news(s->sched)))
 			tell_trust(s, w);
+		while (sched_doubt_news(s->sched, &doubt))
+			tell_doubt(s, &doubt);
 		if (TAILQ_EMPTY(&s->doomed))
 			return;
 		peers_sweep_doomed(s);

@@ -244,6 +244,7 @@ fill_worker(struct server *s, struct look *l, struct view_worker *w)
 	m->wall_us = w->wall_us;
 	m->load_percent = w->load_percent;
 	m->coordinators = w->coordinators;
+	m->doubted = w->doubted;
 	m->memory_available = w->memory_available;
 	m->store_bytes = w->store_bytes;
 	for (size_t i = 0; i < w->n_offers && m->n_toolchain < OF_ONE_MAX; i++) {

@@ -391,6 +391,11 @@ do_resume(
 	if (!find_worker(s, m->worker, &meant, o))
 		return false;
 	was = standings_get(&s->standings, m->worker, meant.curve);
+	if (sched_worker_believe(s->sched, m->worker, s->now) && was == STANDING_FREE) {
+		snprintf(o->text, sizeof(o->text), "%s gets jobs of all toolchains that it offers",
+			m->worker);
+		return true;
+	}
 	if (was == STANDING_FREE)
 		return refuse(o, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
 			"%s is neither drained nor removed", m->worker);

@@ -175,6 +175,8 @@ int
 sched_job_add(struct sched *s, const struct sched_job_info *info, uint64_t now)
 {
 	struct sched_job *job = sched_job_find(s, &info->id);
+	const struct doubt *pos = NULL;
+	const char *doubted;
 	struct sched_worker *w;
 	int r;
 
@@ -213,6 +215,8 @@ sched_job_add(struct sched *s, const struct sched_job_info *info, uint64_t now)
 	for (size_t i = 0; i < info->n_failed; i++)
 		if (rule_of(info->failed[i].verdict).exclude)
 			exclude(job, sched_worker_any(s, info->failed[i].worker));
+	while ((doubted = doubt_next(s, job, &pos)))
+		exclude(job, sched_worker_any(s, doubted));
 	if (job->account->jobs > s->conf.max_account_jobs)
 		sched_job_deny(s, job, DRAY__VERDICT__VERDICT_QUEUE_FULL,
 			"this client's key has too many jobs at a time");
@@ -321,6 +325,8 @@ try_failed(struct sched *s, struct sched_job *job, Dray__Verdict verdict)
 		rule.exclude = true;
 	if (rule.blame)
 		sched_worker_complain(s, job);
+	if (verdict == DRAY__VERDICT__VERDICT_NO_TOOLCHAIN && !job->twin)
+		sched_worker_lacks(s, job);
 	/* A worker that may get the job again is not told: the message could arrive after the job's
 	 * next start. */
 	if (sched_job_holds(job) && rule.exclude)
@@ -695,8 +701,12 @@ sched_get_stats(const struct sched *s, struct sched_stats *ret)
 	ret->jobs = s->jobs.n;
 	ret->queued = s->queued;
 	ret->used = 0;
+	ret->doubted = 0;
 	TAILQ_FOREACH(w, &s->live, all_link)
-	ret->used += MIN2(sched_worker_used(w), w->slots);
+	{
+		ret->used += MIN2(sched_worker_used(w), w->slots);
+		ret->doubted += w->n_shut;
+	}
 }
 
 void
@@ -740,6 +750,7 @@ sched_new(const struct sched_conf *conf, struct sched **ret)
 	TAILQ_INIT(&s->doubted);
 	TAILQ_INIT(&s->orphans);
 	TAILQ_INIT(&s->late);
+	TAILQ_INIT(&s->doubts);
 	TAILQ_INIT(&s->waiting);
 	TAILQ_INIT(&s->notices);
 	TAILQ_INIT(&s->idle);
@@ -763,6 +774,7 @@ sched_free(struct sched *s)
 		while ((node = table_walk(&s->jobs, NULL)))
 			sched_job_free(s, table_entry(node, struct sched_job, node));
 	kins_free(s);
+	doubts_free(s);
 	sched_workers_free(s);
 	accounts_free(s);
 	table_done(&s->kins);

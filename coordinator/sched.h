@@ -155,12 +155,15 @@ struct sched_worker_view {
 	enum sched_trust trust;
 	bool draining;
 	size_t n_offers;
+	size_t n_doubted; /* of these: they get no jobs (sched_doubt.c) */
 };
 
 struct sched_stats {
 	size_t workers, jobs, queued, slots, used;
 	uint64_t placed, ended; /* since start */
 	uint64_t twins;		/* of those that were placed */
+	size_t doubted;		/* toolchains of workers that get no jobs, since clients say that
+				   they are not there */
 	uint64_t compares;	/* of two workers: the cost of choosing */
 };
 
@@ -193,6 +196,16 @@ void sched_worker_get(const struct sched_worker *w, struct sched_worker_view *re
 /* Takes the next worker whose trust has changed since this was last asked; its view says how it is
  * now. It may be one that is not connected. NULL: there is none. */
 struct sched_worker *sched_worker_news(struct sched *s);
+/* A worker gets no more jobs of a toolchain that it offers, for so long (sched_doubt.c). */
+struct sched_doubt {
+	char worker[SCHED_NAME_SIZE];
+	struct digest toolchain;
+	uint64_t ms;
+};
+/* Takes the next of which this was not said yet. */
+bool sched_doubt_news(struct sched *s, struct sched_doubt *ret);
+/* All that a worker of that name offers is believed again. False: it was. */
+bool sched_worker_believe(struct sched *s, const char *name, uint64_t now);
 const struct digest *sched_worker_offer(
 	const struct sched_worker *w, size_t i, const char **ret_text);
 

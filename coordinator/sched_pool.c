@@ -111,12 +111,14 @@ pools_refresh(struct sched *s, struct sched_worker *w)
 
 	for (size_t i = 0; i < w->n_offers; i++) {
 		struct pool_seat *o = &w->offers[i];
+		bool counts = eligible && !o->shut;
 
-		if (eligible && !was)
+		if (counts && !o->eligible)
 			o->pool->eligible++;
-		else if (!eligible && was)
+		else if (!counts && o->eligible)
 			o->pool->eligible--;
-		if (!placeable)
+		o->eligible = counts;
+		if (!placeable || o->shut)
 			heap_remove(s, o);
 		else if (o->at == NOT_IN_HEAP)
 			heap_insert(s, o);
@@ -330,7 +332,7 @@ counts_for(const struct sched_worker *w, const struct tc *tc, const struct sched
 	if (!w->eligible || w->glibc < job->glibc)
 		return false;
 	for (size_t i = 0; i < w->n_offers; i++)
-		if (w->offers[i].pool->tc == tc)
+		if (w->offers[i].pool->tc == tc && !w->offers[i].shut)
 			return true;
 	return false;
 }
@@ -511,7 +513,7 @@ queue_next_for(const struct sched *s, struct sched_worker *w)
 	for (size_t i = 0; i < w->n_offers; i++) {
 		struct tc *tc = w->offers[i].pool->tc;
 
-		if (tc->queued == 0)
+		if (tc->queued == 0 || w->offers[i].shut)
 			continue;
 		TAILQ_FOREACH(c, &tc->classes, link)
 		{
@@ -617,7 +619,6 @@ pools_explain(struct sched *s, const struct sched_job *job, char *out, size_t n)
 	else
 		snprintf(out, n,
 			"the workers with the toolchain %.12s (%s) are draining, or are left alone "
-			"after "
-			"failed jobs",
+			"after failed jobs, or since clients say that they lack it",
 			hex, tc->text);
 }

@@ -173,7 +173,9 @@ struct tc {
 struct pool_seat {
 	struct sched_worker *w;
 	struct pool *pool;
-	size_t at; /* in the heap, or NOT_IN_HEAP */
+	size_t at;     /* in the heap, or NOT_IN_HEAP */
+	bool shut;     /* it is not believed: no job gets there by it */
+	bool eligible; /* as counted in the pool */
 };
 #define NOT_IN_HEAP SIZE_MAX
 
@@ -185,7 +187,7 @@ struct sched_worker {
 	char *endpoint, *curve;
 	uint64_t tag;
 	struct pool_seat *offers;
-	size_t n_offers;
+	size_t n_offers, n_shut;
 	unsigned slots, cores, glibc;
 	unsigned placed, started, foreign;
 	unsigned twins, twins_max;
@@ -206,6 +208,17 @@ struct sched_worker {
 };
 
 TAILQ_HEAD(worker_list, sched_worker);
+
+/* Of a worker, whether it is here or not, and a toolchain. */
+struct doubt {
+	TAILQ_ENTRY(doubt) link;
+	char worker[SCHED_NAME_SIZE];
+	struct digest toolchain;
+	uint64_t account;  /* the one that has said so; 0: none has */
+	uint64_t until_ms; /* until then that counts, or it is shut */
+	unsigned rounds;   /* how often it was shut */
+	bool shut, news;
+};
 
 struct pending {
 	struct sched_action a;
@@ -230,6 +243,8 @@ struct sched {
 	struct worker_list live, gone, shunned, news;
 	/* by deadline: each has one constant wait */
 	struct job_list placed, settling, doubted, orphans;
+	TAILQ_HEAD(, doubt) doubts; /* the one that was spoken of least lately first */
+	size_t n_doubts;
 	struct job_list late;	 /* whose slots were taken back */
 	struct job_list notices; /* queued jobs by notice_ms */
 	size_t queued;
@@ -298,6 +313,20 @@ void account_used_well(struct sched *s, struct sched_job *job, uint64_t cpu_us);
 bool accounts_tick(struct sched *s);
 void accounts_free(struct sched *s);
 
+/* sched_doubt.c */
+/* A client of that account says that the worker does not have the toolchain. Whether it is shut
+ * from now on: doubts_apply is to follow. */
+bool doubt_says(struct sched *s, const struct sched_worker *w, const struct digest *toolchain,
+	uint64_t account);
+/* Walks the names of workers of which the job's own key has said so; *pos is NULL first. */
+const char *doubt_next(
+	const struct sched *s, const struct sched_job *job, const struct doubt **pos);
+void doubts_apply(const struct sched *s, struct sched_worker *w); /* to what it offers */
+/* The time of one is over: the name of its worker, until the next call of these; NULL: of none. */
+const char *doubts_end_one(struct sched *s);
+bool doubts_forget(struct sched *s, const char *worker); /* whether one of them was shut */
+void doubts_free(struct sched *s);
+
 /* sched_pool.c */
 struct tc *tc_find(struct sched *s, const struct digest *id);
 int offers_attach(struct sched *s, struct sched_worker *w, const struct sched_offer *offers,
@@ -351,6 +380,8 @@ void sched_worker_judge(struct sched *s, struct sched_job *job, bool good);
 /* The worker says that it failed a job which is not with it any more. The caller calls
  * sched_worker_changed. */
 void sched_worker_owns_up(struct sched *s, struct sched_worker *w, const struct job_id *id);
+/* Its client says that the worker does not have its toolchain. */
+void sched_worker_lacks(struct sched *s, const struct sched_job *job);
 /* Its client says that the worker failed it. */
 void sched_worker_complain(struct sched *s, struct sched_job *job);
 void sched_workers_tick(struct sched *s);

@@ -60,6 +60,7 @@ sched_worker_get(const struct sched_worker *w, struct sched_worker_view *ret)
 		.trust = w->trust,
 		.draining = w->draining,
 		.n_offers = w->n_offers,
+		.n_doubted = w->n_shut,
 	};
 }
 
@@ -429,6 +430,7 @@ sched_worker_set(struct sched *s, const struct sched_worker_info *info, uint64_t
 	}
 	w->offers = offers;
 	w->n_offers = info->n_offers;
+	doubts_apply(s, w);
 	free(w->endpoint);
 	free(w->curve);
 	w->endpoint = steal_ptr(endpoint);
@@ -511,9 +513,49 @@ sched_worker_resume(struct sched *s, struct sched_worker *w, uint64_t now)
 }
 
 void
+sched_worker_lacks(struct sched *s, const struct sched_job *job)
+{
+	struct sched_worker *w = job->cur;
+	struct tc *tc = tc_find(s, &job->toolchain);
+
+	if (!w || !job->account || !doubt_says(s, w, &job->toolchain, job->account->id))
+		return;
+	doubts_apply(s, w);
+	pools_refresh(s, w);
+	if (tc)
+		deny_stranded(s, tc);
+}
+
+/* What it offers is as it is believed now. */
+static void
+believe(struct sched *s, const char *name)
+{
+	struct sched_worker *w = sched_worker_any(s, name);
+
+	if (!w)
+		return;
+	doubts_apply(s, w);
+	sched_worker_changed(s, w);
+}
+
+bool
+sched_worker_believe(struct sched *s, const char *name, uint64_t now)
+{
+	s->now = now;
+	if (!doubts_forget(s, name))
+		return false;
+	believe(s, name);
+	return true;
+}
+
+void
 sched_workers_tick(struct sched *s)
 {
 	struct sched_worker *w, *next;
+	const char *name;
+
+	while ((name = doubts_end_one(s)))
+		believe(s, name);
 
 	for (w = TAILQ_FIRST(&s->shunned); w; w = next) {
 		next = TAILQ_NEXT(w, shunned_link);

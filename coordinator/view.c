@@ -92,6 +92,7 @@ fill_worker(struct server *s, const struct sched_worker *w, struct view_worker *
 	r->failures = view.failures;
 	r->trust = view.trust;
 	r->n_offers = view.n_offers;
+	r->doubted = (unsigned)view.n_doubted;
 	r->drained = standings_get(&s->standings, view.name, view.curve) == STANDING_DRAINED;
 	r->leaving = p ? p->leaving : view.draining;
 	if (!p)

@@ -32,6 +32,7 @@ struct view_worker {
 	unsigned twins;	   /* jobs that have joined others, without slots */
 	unsigned failures; /* in a row, as far as there is evidence */
 	enum sched_trust trust;
+	unsigned doubted;	  /* toolchains of which it gets no jobs (sched_doubt.c) */
 	bool leaving;		  /* it says that it takes nothing more: it is about to end */
 	bool drained;		  /* an admin has it take nothing more */
 	uint64_t heard_ms;	  /* since its last heartbeat */

@@ -37,6 +37,7 @@ json_worker(const Dray__AdminWorker *w, const Dray__AdminView *v)
 		{ "wall_ms", w->wall_us / MS_US },
 		{ "load_percent", w->load_percent },
 		{ "coordinators", w->coordinators },
+		{ "toolchains_doubted", w->doubted },
 		{ "memory_available", w->memory_available },
 		{ "store_bytes", w->store_bytes },
 	};
@@ -100,6 +101,17 @@ print_shared(const Dray__AdminView *v)
 		printf("%zu of them serve%s other coordinators, too\n", n, n == 1 ? "s" : "");
 }
 
+/* What they offer, and clients say that they lack it. */
+static void
+print_doubted(const Dray__AdminView *v)
+{
+	for (size_t i = 0; i < v->n_worker; i++)
+		if (v->worker[i]->doubted)
+			printf("%s gets no jobs of %u of its toolchains: clients say that it lacks "
+			       "them\n",
+				v->worker[i]->name, v->worker[i]->doubted);
+}
+
 static int
 print_text(struct ctl *c, const Dray__AdminView *v)
 {
@@ -123,6 +135,7 @@ print_text(struct ctl *c, const Dray__AdminView *v)
 	if (status != CTL_OK)
 		return status;
 	print_shared(v);
+	print_doubted(v);
 	return ctl_flush(c);
 }
 

@@ -53,6 +53,10 @@ write_workers(struct expose *e, const struct page_shot *s)
 	GAUGE(e, "dray_workers_condemned",
 		"Workers whose results were removed because others made something else.",
 		s->view->shunned);
+	GAUGE(e, "dray_toolchains_doubted",
+		"Toolchains of workers that get no jobs, since clients say that they are not "
+		"there.",
+		s->view->sched.doubted);
 	GAUGE(e, "dray_slots", "Slots of all workers.", s->view->sched.slots);
 	GAUGE(e, "dray_slots_in_use", "Slots that have a job.", s->view->sched.used);
 }
