@@ -127,12 +127,12 @@ doubts_forget(struct sched *s, const char *worker)
 	struct doubt *d, *next;
 	bool any = false;
 
-	for (d = TAILQ_FIRST(&s->doubts); d; d = next) {
+	TAILQ_FOREACH(d, &s->doubts, link)
+	any |= d->shut && streq(d->worker, worker);
+	for (d = TAILQ_FIRST(&s->doubts); any && d; d = next) {
 		next = TAILQ_NEXT(d, link);
-		if (!streq(d->worker, worker))
-			continue;
-		any |= d->shut;
-		drop(s, d);
+		if (streq(d->worker, worker))
+			drop(s, d);
 	}
 	return any;
 }

@@ -324,7 +324,8 @@ const char *doubt_next(
 void doubts_apply(const struct sched *s, struct sched_worker *w); /* to what it offers */
 /* The time of one is over: the name of its worker, until the next call of these; NULL: of none. */
 const char *doubts_end_one(struct sched *s);
-bool doubts_forget(struct sched *s, const char *worker); /* whether one of them was shut */
+/* All of that worker. False: none of them is shut, and they stay. */
+bool doubts_forget(struct sched *s, const char *worker);
 void doubts_free(struct sched *s);
 
 /* sched_pool.c */

@@ -199,7 +199,9 @@ test_admin(void **state)
 	assert_false(sched_worker_believe(w->s, "a", w->now));
 	denounce(w, 1, 7, 1, a);
 	assert_false(sched_worker_believe(w->s, "a", w->now));
-	denounce(w, 2, 7, 1, a);
+	ask_tc(w, 2, 7, 1);
+	take(w);
+	expect_deny(w, 0, 2, DRAY__VERDICT__VERDICT_NO_TRIES_LEFT);
 	denounce(w, 3, 8, 1, a);
 	assert_int_equal(view(a).n_doubted, 1);
 	assert_true(sched_worker_believe(w->s, "a", w->now));
