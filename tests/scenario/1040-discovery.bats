@@ -102,6 +102,13 @@ lacks() {
   jq -e --arg theirs "${ENDPOINTS[theirs]}" 'any(.found[]; .endpoint == $theirs and .key == null)' "$LOGS/out"
   exits 0 at two "$DRAY" discover
   file_has "$LOGS/out" "${FINGERS[theirs]} *-$"
+  at two "$DRAY" doctor >"$LOGS/doctor" 2>&1 3>&- || true
+  file_has "$LOGS/doctor" "discovery .*ours at ${ENDPOINTS[ours]} has the fingerprint of $FARM/keys/ours.pub"
+  file_has "$LOGS/doctor" "discovery .*theirs at ${ENDPOINTS[theirs]} is not used: its key (${FINGERS[theirs]})"
+  # as services are (dist/systemd): another user, in a user namespace of its own, with a read-only /run
+  at two unshare -m sh -c 'mount -o remount,ro,bind /run && exec setpriv --reuid 65534 --regid 65534 --clear-groups --no-new-privs \
+    unshare --user --map-current-user "$0" browse' "$DRAY_BUILD/discovery/dray-avahi" >"$LOGS/look" 2>&1
+  grep -qF "${ENDPOINTS[ours]}" "$LOGS/look"
   # withdrawn at its end
   stop "${PIDS[theirs]}"
   wait_until 5 lacks two "${ENDPOINTS[theirs]}"
