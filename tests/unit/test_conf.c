@@ -662,6 +662,29 @@ test_remote_mode_by_ci(void **state)
 		unsetenv(names[i]);
 }
 
+static void
+test_quotas(void **state)
+{
+	_cleanup_(conf_freep) struct conf *c = NULL;
+
+	c = parse("[coordinator]\nquota_slots = ci=8  *=32 -=2 free=0\nquota_upload = ci=2G\n");
+	assert_int_equal(conf_quota_get(c->coordinator.quota_slots, "ci"), 8);
+	assert_int_equal(conf_quota_get(c->coordinator.quota_slots, "c"), 32);
+	assert_int_equal(conf_quota_get(c->coordinator.quota_slots, "*"), 32);
+	assert_int_equal(conf_quota_get(c->coordinator.quota_slots, ""), 2);
+	assert_int_equal(conf_quota_get(c->coordinator.quota_slots, "free"), 0);
+	assert_int_equal(conf_quota_get(c->coordinator.quota_upload, "ci"), 2ull << 30);
+	assert_int_equal(conf_quota_get(c->coordinator.quota_upload, "team"), 0);
+	assert_null(c->coordinator.quota_queue);
+	assert_int_equal(conf_quota_get(NULL, "ci"), 0);
+	REFUSED("[coordinator]\nquota_slots = ci\n", "line 2", "NAME=NUMBER", "* is each");
+	REFUSED("[coordinator]\nquota_slots = **=1\n", "line 2");
+	REFUSED("[coordinator]\nquota_queue = ci=many\n", "line 2");
+	REFUSED("[coordinator]\nquota_queue = ci=-1\n", "line 2");
+	/* there the rest has a setting of its own */
+	REFUSED("[coordinator]\ncache_sizes = *=1G\n", "line 2", "NAME=SIZE");
+}
+
 int
 main(void)
 {
@@ -680,6 +703,7 @@ main(void)
 		TEST(test_sources),
 		TEST(test_every_variable),
 		TEST(test_stores),
+		TEST(test_quotas),
 		TEST(test_names_of_variables),
 		TEST(test_set),
 		TEST(test_differences),
