@@ -63,8 +63,7 @@ at_coordinator() {
   wait_until 30 worker_compiles "$WORKER_PID" ${SECRET}crate
   hold "$WORKER_PID" ${SECRET}crate
   "$AUTHORISE" run "$COORDINATOR_EP" "$FARM/keys/coordinator.pub" "$WORKER_EP" "$FARM/keys/w1.pub" "$FARM/keys" \
-    $SECRET "$blob" $SECRET-space "$("$WORKER" --config "$FARM/empty.conf" --list-toolchains 2>>"$LOGS/toolchains" |
-    awk -v at="$(rustc --print sysroot)" '$NF == at { print $1; exit }')"
+    $SECRET "$blob" $SECRET-space "$("$DRAYCTL" toolchain list --json 3>&- | jq -r '.toolchains[0].id')"
   # who tried to be an admin, and with what
   for role in client reader publisher worker; do
     for what in AdminLook AdminAct AdminFollow CachePurge; do
@@ -77,6 +76,15 @@ at_coordinator() {
   build_finish 60
   [ "$BUILD_STATUS" -eq 0 ]
   [ "$(job ${SECRET}crate where)" = farm ]
+}
+
+# bats test_tags=long
+@test "a worker lets no key in that its coordinator has not named to it, whatever its role" {
+  one_of_each
+  allow worker w1
+  coordinator_start
+  worker_start w1
+  "$AUTHORISE" shut "$WORKER_EP" "$FARM/keys/w1.pub" "$FARM/keys/"{client,reader,publisher,worker,admin}
 }
 
 @test "who has no key, a revoked one, or one whose time is over; a guest may join, and no more" {
