@@ -194,6 +194,13 @@ pack(const char *job, const char *client, const char *worker, const struct ticke
 	return 0;
 }
 
+bool
+ticket_is_for(const struct ticket_terms *terms, const void *toolchain, size_t n)
+{
+	return !terms->one ||
+	       (n == DIGEST_SIZE && memcmp(terms->toolchain.b, toolchain, DIGEST_SIZE) == 0);
+}
+
 int
 ticket_issue(const struct identity *coordinator, const char *job, const char *client_curve,
 	const char *worker_curve, const struct ticket_terms *terms, uint64_t now_ms,

@@ -38,6 +38,9 @@ struct ticket_terms {
 	struct digest toolchain;    /* this one; an older coordinator does not say which */
 };
 
+/* Whether a ticket of these terms is for that toolchain: one that names none is for any. */
+bool ticket_is_for(const struct ticket_terms *terms, const void *toolchain, size_t n);
+
 /* Makes and signs one. terms: NULL: none. *ret_ticket (caller frees) and its length; expires at
  * now_ms + TICKET_LIFE_MS. */
 int ticket_issue(const struct identity *coordinator, const char *job, const char *client_curve,

@@ -374,8 +374,7 @@ on_job_open(struct service *s, struct client *c, struct wire_msg *msg)
 	start.push_max = o->push_bytes;
 	if (terms.sample)
 		start.namespace = start.share_in = terms.namespace;
-	if (terms.one && (o->toolchain.len != DIGEST_SIZE ||
-				 memcmp(terms.toolchain.b, o->toolchain.data, DIGEST_SIZE) != 0)) {
+	if (!ticket_is_for(&terms, o->toolchain.data, o->toolchain.len)) {
 		link_up_job_refused(up->link, job);
 		reject(s, c, number, DRAY__VERDICT__VERDICT_BAD_TICKET,
 			"The ticket is for another toolchain.");

@@ -1,7 +1,8 @@
 /* The toolchains that clients gave this worker: what is kept of them, and for how long.
  *
  * Invariants: together they are no larger than [worker] toolchains_max, and no more than GIVEN_MAX,
- * but for as long as jobs have those that are to go; one that a job has is not removed; one is
+ * but for as long as jobs have those that are to go; none is kept that no job has had for
+ * toolchains_days; one that a job has is not removed; one is
  * offered only after it was proved by this process (worker/push/assembly.h). */
 #include "config.h"
 
@@ -14,6 +15,7 @@
 #include "worker/service_priv.h"
 
 #define GIVEN_MAX 64
+#define DAY_MS UINT64_C(86400000)
 
 struct kept {
 	uint64_t bytes, in_use; /* in_use: of those that jobs have */
@@ -139,6 +141,21 @@ given_take(struct service *s, struct offer *o)
 	log_info("toolchain given by a client, and proved: %s bytes=%llu", o->text,
 		(unsigned long long)o->bytes);
 	trim(s, o);
+}
+
+/* A clock that goes ahead for a moment may cost a toolchain, which is given again then. */
+void
+given_age(struct service *s, uint64_t wall_ms)
+{
+	const uint64_t most = s->conf->worker.toolchains_days * DAY_MS;
+
+	for (size_t i = 0; most > 0 && i < s->offers.n; i++) {
+		struct offer *o = s->offers.v[i];
+
+		if (o->pushed && !o->removed && o->users == 0 && wall_ms > o->used_ms &&
+			wall_ms - o->used_ms >= most)
+			drop(s, o, "no job has had it for long ([worker] toolchains_days)");
+	}
 }
 
 void

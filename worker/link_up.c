@@ -193,35 +193,21 @@ offer_message(Dray__Offer *m, struct digest *id, char *text, const struct offer 
 	return m;
 }
 
-/* Those that clients gave, or the others. n: how many are in the list; as many are afterwards. */
-static size_t
-fill_offers(const struct link_up *l, bool pushed, Dray__Offer *offers, Dray__Offer **list, size_t n)
-{
-	for (size_t i = 0; i < l->c.offers->n && n < WIRE_OFFERS_MAX; i++) {
-		struct offer *o = l->c.offers->v[i];
-
-		if (o->pushed != pushed || offer_is_withdrawn(o))
-			continue;
-		list[n] = offer_message(&offers[n], &o->toolchain.id, o->text, o);
-		n++;
-		if (o->has_native && n < WIRE_OFFERS_MAX) {
-			list[n] = offer_message(&offers[n], &o->native, o->text_native, o);
-			n++;
-		}
-	}
-	return n;
-}
-
-/* offers and list: room for two of each offer. The coordinator refuses a worker with too many: what
- * clients gave is left out first. */
+/* offers and list: room for two of each offer. The coordinator refuses a worker with too many. */
 static void
 fill_register(const struct link_up *l, Dray__WorkerRegister *m, Dray__Offer *offers,
 	Dray__Offer **list, const struct strv *running, const struct strv *joined)
 {
-	size_t n = fill_offers(l, false, offers, list, 0);
+	struct offer_said said[WIRE_OFFERS_MAX];
 
 	m->offers = list;
-	m->n_offers = fill_offers(l, true, offers, list, n);
+	m->n_offers = offers_say(l->c.offers, said, WIRE_OFFERS_MAX);
+	for (size_t i = 0; i < m->n_offers; i++) {
+		struct offer *o = said[i].offer;
+
+		list[i] = offer_message(&offers[i], said[i].native ? &o->native : &o->toolchain.id,
+			said[i].native ? o->text_native : o->text, o);
+	}
 	m->name = borrow(l->c.name);
 	m->endpoint = borrow(l->c.endpoint);
 	m->curve_public = borrow(l->c.curve_public);

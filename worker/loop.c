@@ -17,6 +17,7 @@
 /* The last messages must leave before the sockets close. */
 #define LINGER_MS 1000
 /* The service manager waits so long for the coordinator's word. */
+#define AGE_MS 60000 /* between looks at toolchains that nobody uses */
 #define UNANSWERED_MS 15000
 
 static void
@@ -128,6 +129,10 @@ turn(struct service *s)
 	for (unsigned i = 0; i < s->n_jobs;)
 		if (!clients_from_job(s, s->jobs[i]))
 			i++;
+	if (clock_mono_ms() - s->aged_ms >= AGE_MS) {
+		s->aged_ms = clock_mono_ms();
+		given_age(s, clock_wall_ms());
+	}
 	tell_manager(s, clock_mono_ms());
 }
 

@@ -309,6 +309,27 @@ offers_done(struct offers *o)
 	*o = (struct offers){ NULL, 0, NULL, 0 };
 }
 
+static size_t
+say_some(const struct offers *o, bool pushed, struct offer_said *ret, size_t n, size_t max)
+{
+	for (size_t i = 0; i < o->n && n < max; i++) {
+		struct offer *one = o->v[i];
+
+		if (one->pushed != pushed || offer_is_withdrawn(one))
+			continue;
+		ret[n++] = (struct offer_said){ one, false };
+		if (one->has_native && n < max)
+			ret[n++] = (struct offer_said){ one, true };
+	}
+	return n;
+}
+
+size_t
+offers_say(const struct offers *o, struct offer_said *ret, size_t max)
+{
+	return say_some(o, true, ret, say_some(o, false, ret, 0, max), max);
+}
+
 struct offer *
 offers_get(const struct offers *o, const struct digest *id)
 {

@@ -45,6 +45,14 @@ int offers_add(struct offers *list, struct offer *o);
 struct offer *offers_get(const struct offers *o, const struct digest *id);
 /* How many are not withdrawn. */
 size_t offers_count(const struct offers *o);
+/* What is said of them to a coordinator: those that were found, then those that clients gave, each
+ * with its id for native units behind it; none that is withdrawn. At most `max`, which so leave out
+ * what clients gave first. How many. */
+struct offer_said {
+	struct offer *offer;
+	bool native;
+};
+size_t offers_say(const struct offers *o, struct offer_said *ret, size_t max);
 /* Another number whenever what is offered is something else. */
 uint64_t offers_stamp(const struct offers *o);
 bool offer_is_withdrawn(const struct offer *o);

@@ -102,6 +102,7 @@ struct service {
 	struct digest cpu; /* of this machine, if the coordinator is told */
 	unsigned n_jobs, n_twins, n_samples, n_pushes; /* the latter are of them, without a slot */
 	bool was_welcomed;
+	uint64_t aged_ms; /* the last look at toolchains that nobody uses */
 	struct table clients;
 	uint8_t hash_key[TABLE_KEY_SIZE];
 	bool draining, killing;
@@ -192,6 +193,9 @@ void given_leave(struct service *s, struct offer *o);
 /* One was proved: it is offered from now on, and those that have not been used for the longest time
  * make room for it, as soon as no job has them. */
 void given_take(struct service *s, struct offer *o);
+/* Once in a while, at a time by the wall clock: those that no job has had for toolchains_days go.
+ */
+void given_age(struct service *s, uint64_t wall_ms);
 /* link_up_conf.drop; arg: an upstream. */
 void given_drop(void *arg, const Dray__WorkerDrop *m);
 

@@ -136,6 +136,7 @@ static const struct conf_key keys[] = {
 	NUM(worker, cores, "0", "DRAY_WORKER_CORES", 0, MAX_CPUS),
 	SIZE(worker, store_max, "20G", "DRAY_WORKER_STORE_MAX", 0),
 	SIZE(worker, toolchains_max, "0", "DRAY_WORKER_TOOLCHAINS_MAX", 0),
+	NUM(worker, toolchains_days, "30", "DRAY_WORKER_TOOLCHAINS_DAYS", 0, 3650),
 	TEXT(worker, toolchain_dirs, TYPE_PATHS, NULL, "DRAY_WORKER_TOOLCHAIN_DIRS"),
 	BOOL(worker, find_rustup, "yes", "DRAY_WORKER_FIND_RUSTUP"),
 	BOOL(worker, find_system, "yes", "DRAY_WORKER_FIND_SYSTEM"),

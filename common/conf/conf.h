@@ -137,15 +137,16 @@ struct conf {
 		char *coordinator;
 		char *coordinator_key;
 		char *identity;
-		char *listen;		 /* tcp://127.0.0.1:* */
-		char *advertise;	 /* endpoint told to clients; unset: the one bound */
-		char *user;		 /* whom a worker of root's becomes; unset: dray-worker */
-		char *memo_dir;		 /* state_dir when NULL */
-		char *state_dir;	 /* /var/lib/dray/worker, or ~/.local/state/dray/worker */
-		uint64_t slots;		 /* 0: cores */
-		uint64_t cores;		 /* size of the jobserver; 0: this machine's */
-		uint64_t store_max;	 /* bytes, 20 GiB */
-		uint64_t toolchains_max; /* bytes of those that clients gave; 0: none is taken */
+		char *listen;		  /* tcp://127.0.0.1:* */
+		char *advertise;	  /* endpoint told to clients; unset: the one bound */
+		char *user;		  /* whom a worker of root's becomes; unset: dray-worker */
+		char *memo_dir;		  /* state_dir when NULL */
+		char *state_dir;	  /* /var/lib/dray/worker, or ~/.local/state/dray/worker */
+		uint64_t slots;		  /* 0: cores */
+		uint64_t cores;		  /* size of the jobserver; 0: this machine's */
+		uint64_t store_max;	  /* bytes, 20 GiB */
+		uint64_t toolchains_max;  /* bytes of those that clients gave; 0: none is taken */
+		uint64_t toolchains_days; /* that one is kept without a job, 30; 0: for ever */
 		char *toolchain_dirs; /* colon-separated: each a sysroot, or a directory of sysroots
 				       */
 		bool find_rustup;     /* true */

@@ -112,6 +112,6 @@ void
 refills_expire(struct refills *r, uint64_t now_ms)
 {
 	for (size_t i = r->n; i-- > 0;)
-		if (now_ms >= r->v[i].until_ms)
+		if (r->v[i].cancelled && now_ms >= r->v[i].until_ms)
 			take_out(r, &r->v[i]);
 }

@@ -56,7 +56,7 @@ void refills_client_gone(struct refills *r, uint64_t client);
 /* One that is not cancelled yet, and it is now: nobody's, one whose time is over,
  * or, where a job waits, any. NULL: there is none. */
 struct refill *refills_next_cancel(struct refills *r, bool wanted, uint64_t now_ms);
-/* Forgets those that should have ended; after refills_next_cancel. */
+/* Forgets those that were cancelled and should have ended: none that its worker was not told of. */
 void refills_expire(struct refills *r, uint64_t now_ms);
 
 #endif

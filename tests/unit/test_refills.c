@@ -99,11 +99,32 @@ test_without_end(void **state)
 	assert_false(refills_runs_on(&r, W1));
 }
 
+/* Of one that is overdue its worker is told before it is forgotten: also where nobody asks first
+ * what is to be cancelled. */
+static void
+test_none_is_forgotten_untold(void **state)
+{
+	struct refills r = { .n = 0 };
+	const uint64_t end = 1000 + REFILL_RUN_MS;
+
+	(void)state;
+	place(&r, "a", ANN, W1, 1000);
+	refills_expire(&r, end + REFILL_LEFT_MS);
+	assert_non_null(refills_find(&r, "a"));
+	assert_non_null(refills_next_cancel(&r, false, end + REFILL_LEFT_MS));
+	assert_null(refills_next_cancel(&r, false, end + REFILL_LEFT_MS));
+	refills_expire(&r, end + 2 * REFILL_LEFT_MS - 1);
+	assert_non_null(refills_find(&r, "a"));
+	refills_expire(&r, end + 2 * REFILL_LEFT_MS);
+	assert_null(refills_find(&r, "a"));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_one_of_a_key),
-		cmocka_unit_test(test_gone), cmocka_unit_test(test_without_end) };
+		cmocka_unit_test(test_none_is_forgotten_untold), cmocka_unit_test(test_gone),
+		cmocka_unit_test(test_without_end) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

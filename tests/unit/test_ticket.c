@@ -500,10 +500,29 @@ test_read(void **state)
 	assert_string_equal(who, client);
 }
 
+/* By a ticket for one toolchain no other one is given. */
+static void
+test_for_one_toolchain(void **state)
+{
+	struct ticket_terms terms = { .push = true, .one = true, .toolchain = { { 1, 2 } } };
+	struct digest other = terms.toolchain;
+
+	(void)state;
+	other.b[DIGEST_SIZE - 1] ^= 1;
+	assert_true(ticket_is_for(&terms, terms.toolchain.b, DIGEST_SIZE));
+	assert_false(ticket_is_for(&terms, other.b, DIGEST_SIZE));
+	assert_false(ticket_is_for(&terms, terms.toolchain.b, DIGEST_SIZE - 1));
+	assert_false(ticket_is_for(&terms, "", 0));
+	/* an older coordinator's names none, nor does a job's */
+	terms.one = false;
+	assert_true(ticket_is_for(&terms, other.b, DIGEST_SIZE));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_for_one_toolchain),
 		cmocka_unit_test_setup_teardown(test_once, book_up, book_down),
 		cmocka_unit_test_setup_teardown(test_expiry_and_skew, book_up, book_down),
 		cmocka_unit_test_setup_teardown(test_remembered_while_valid, book_up, book_down),
