@@ -46,7 +46,8 @@ static int
 ask_channel(const char *channel, char **ret)
 {
 	static char rustc[] = "rustc", print[] = "--print", what[] = "sysroot";
-	_cleanup_(freep) char *program = spawn_find_program(rustc), *word = strdup(channel);
+	const char *path = getenv("PATH");
+	_cleanup_(freep) char *program = fs_which(rustc, path ? path : ""), *word = strdup(channel);
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	char *argv[] = { program, word, print, what, NULL };
 	int status, r;
