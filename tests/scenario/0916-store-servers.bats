@@ -55,7 +55,7 @@ END
   port=$(free_port)
   moto=$(python_tool moto moto_server 'moto[server]')
   begin moto "$port" "$moto" -H 127.0.0.1 -p "$port"
-  curl -sf --max-time 30 -X PUT "http://127.0.0.1:$port/bucket" >/dev/null
+  curl -sf --max-time $((30 * PATIENCE)) -X PUT "http://127.0.0.1:$port/bucket" >/dev/null
   export AWS_ACCESS_KEY_ID=AKID AWS_SECRET_ACCESS_KEY=SECRET-1
   PUT_AGAIN=1 does_all "s3://bucket/team?endpoint=http://127.0.0.1:$port&sse=AES256&storage_class=STANDARD_IA"
   does_many "s3://bucket/many?endpoint=http://127.0.0.1:$port&sse=AES256&storage_class=STANDARD_IA" 40 3000

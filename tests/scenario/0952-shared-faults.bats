@@ -33,7 +33,7 @@ waited() {
   # nothing is lost: it is uploaded once there is a store; and to no other one
   run -1 "$DRAY" flush --timeout 3
   [[ "$output" == *'not uploaded yet: a store refuses it: file://'*'/nowhere: the directory is not there' ]]
-  DRAY_STORE=file://$STORE "$DRAY" flush --timeout 60
+  DRAY_STORE=file://$STORE "$DRAY" flush --timeout $((60 * PATIENCE))
   [ -z "$(find "$STORE" -type f)" ]
   mkdir "$WORK/nowhere"
   flushed

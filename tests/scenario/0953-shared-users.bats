@@ -53,7 +53,7 @@ as() {
   chown -R $DEVELOPER:$DEVELOPER "$WORLD/dev"
   unset DRAY_STORE DRAY_TRUST_KEYS DRAY_IDENTITY DRAY_REMOTE_MODE
   as ci cargo build >"$LOGS/ci.out" 2>"$LOGS/ci.err" || { cat "$LOGS/ci.err" >&2; return 1; }
-  as ci "$WORLD/build/client/dray" flush --timeout 60
+  as ci "$WORLD/build/client/dray" flush --timeout $((60 * PATIENCE))
   as dev cargo build >"$LOGS/dev.out" 2>"$LOGS/dev.err" || { cat "$LOGS/dev.err" >&2; return 1; }
   JOBS=$WORLD/dev/.cache/dray/jobs.jsonl
   from_store

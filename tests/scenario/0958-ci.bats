@@ -80,7 +80,7 @@ pull() {
   cached_by pull 7
   missed app
   hit one
-  pull 7 "$DRAY" flush --timeout 60
+  pull 7 "$DRAY" flush --timeout $((60 * PATIENCE))
   tree | cmp - "$WORK/before"
   # what was there was not copied
   [ "$(results_in "$STORE/pr/7/v1" | wc -l)" -eq 1 ]

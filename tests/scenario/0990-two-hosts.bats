@@ -66,7 +66,7 @@ same() {
 first_builds() {
   builds "$1" one first
   jobs_all '.where == "farm" or .kind == "script-run"'
-  "$1" one "$WORLD/build/client/dray" flush --timeout 60 >"$LOGS/flush" 2>&1
+  "$1" one "$WORLD/build/client/dray" flush --timeout $((60 * PATIENCE)) >"$LOGS/flush" 2>&1
   wait_until 30 has_entries $UNITS
   workers_end
 }

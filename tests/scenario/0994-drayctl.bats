@@ -209,7 +209,7 @@ state_is() {
   i=0
   until is_gone "$BUILD_PID"; do
     name=w$((i++ % 3 + 1))
-    ctl drain --wait --timeout 60 "$name" >>"$LOGS/drains" 2>&1
+    ctl drain --wait --timeout $((60 * PATIENCE)) "$name" >>"$LOGS/drains" 2>&1
     ctl resume "$name" >>"$LOGS/drains" 2>&1
   done
   build_finish 120

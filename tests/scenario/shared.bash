@@ -55,7 +55,7 @@ stored() {
   flushed
 }
 flushed() {
-  "$DRAY" flush --timeout 60 >"$LOGS/flush" 2>&1 || { cat "$LOGS/flush" >&2; return 1; }
+  "$DRAY" flush --timeout $((60 * PATIENCE)) >"$LOGS/flush" 2>&1 || { cat "$LOGS/flush" >&2; return 1; }
 }
 # results_in DIR: the entries in stores below it that have results, one a line: without those that are lists of builds.
 results_in() {
