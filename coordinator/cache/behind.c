@@ -13,10 +13,9 @@
 #include "common/clock.h"
 #include "common/fs.h"
 #include "common/text/why.h"
+#include "coordinator/cache/purged.h"
 #include "proto/wire.h"
 #include "store/chain/chain.h"
-
-#define EMPTY_MAX 256 /* bytes of an entry without results, which has no recipe either */
 
 struct behind_fetch {
 	struct pool_work work; /* first: see of_work */
@@ -56,9 +55,19 @@ keep_entry(struct behind_fetch *f)
 	k = fs_read_at(f->reply.fd, b.p, n, 0);
 	if (k != (ssize_t)n)
 		return k < 0 ? (int)k : -EIO;
-	/* of one that was purged there is nothing left */
-	if (n < EMPTY_MAX && shared_entry_decode(b.p, n, &f->name, &e) == 0 && e.n == 0)
-		return -ENOENT;
+	/* of one that was purged there is nothing left, there or here */
+	if (shared_entry_decode(b.p, n, &f->name, &e) == 0) {
+		_cleanup_(buf_done) struct buf left = BUF_INIT;
+		size_t purged = purged_sift(f->space->purged, f->space->name, &e);
+		int r = purged > 0 && e.n > 0 ? shared_entry_encode(&e, &left) : 0;
+
+		if (e.n == 0)
+			return -ENOENT;
+		if (purged > 0)
+			return r < 0 ? r
+				     : vault_put_entry(f->space, &f->name, f->signers, NULL, left.p,
+					       left.n, NULL);
+	}
 	return vault_put_entry(f->space, &f->name, f->signers, NULL, b.p, n, NULL);
 }
 

@@ -14,8 +14,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/clock.h"
 #include "common/fs.h"
 #include "coordinator/cache/desk_priv.h"
+#include "coordinator/cache/purged.h"
 #include "store/disk.h"
 
 #define NAMES 32
@@ -116,6 +118,18 @@ clearing_release(struct clearing *c)
 	free(c->blobs);
 	free(c);
 	purge_release(p);
+}
+
+/* What stores behind the disk still have of it is refused from now on: before anything is gone
+ * here, or what comes out of one meanwhile would stay. namespace: NULL: in all. */
+static int
+note_purged(const struct purge *p, const char *namespace)
+{
+	const struct desk_purge *what = &p->what;
+	const struct vault_purge v = { what->of_producer ? what->producer : NULL,
+		what->of_key ? &what->key : NULL, what->before_s };
+
+	return purged_add(vault_purged(p->desk->vault), namespace, &v, clock_wall_ms() / 1000);
 }
 
 /* ---- taking */
@@ -249,7 +263,10 @@ list_run(struct pool_work *w, struct chunk_coder *coder)
 	struct listing *l = (struct listing *)w;
 
 	(void)coder;
-	l->error = list_names(l->c);
+	if (l->c->p->what.in_namespace)
+		l->error = note_purged(l->c->p, l->c->space->name);
+	if (l->error == 0)
+		l->error = list_names(l->c);
 }
 
 static void
@@ -307,10 +324,9 @@ find_run(struct pool_work *w, struct chunk_coder *coder)
 	const struct dirent *e;
 
 	(void)coder;
-	if (!d) {
-		f->error = -errno;
+	f->error = d ? note_purged(f->p, NULL) : -errno;
+	if (!d)
 		return;
-	}
 	while (f->error == 0 && (e = readdir(d)) != NULL) {
 		const char *name = e->d_name;
 

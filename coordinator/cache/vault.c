@@ -15,6 +15,7 @@
 #include "common/log/log.h"
 #include "common/text/why.h"
 #include "coordinator/cache/merge.h"
+#include "coordinator/cache/purged.h"
 #include "proto/wire.h"
 #include "store/disk.h"
 
@@ -25,6 +26,7 @@ struct vault {
 	const struct conf *conf;
 	int lock;
 	struct vault_space *spaces;
+	struct purged *purged;
 };
 
 static int
@@ -62,6 +64,15 @@ vault_new(const struct conf *conf, struct vault **ret, char **ret_error)
 		r = fs_check_owner(v->dir);
 	if (r == 0)
 		r = take_lock(v);
+	if (r == 0) {
+		r = purged_open(v->dir, &v->purged);
+		if (r == -EBADMSG || r == -EPROTONOSUPPORT) {
+			vault_free(v);
+			return why_set(ret_error, r,
+				"%s/purged, which says what was purged, cannot be read: %s.", dir,
+				r == -EBADMSG ? "it is damaged" : "it is of a later version");
+		}
+	}
 	if (r < 0) {
 		vault_free(v);
 		return why_set(ret_error, r, "%s: the shared cache cannot be kept here: %s.", dir,
@@ -85,6 +96,7 @@ vault_free(struct vault *v)
 		free(s);
 	}
 	closep(&v->lock);
+	purged_free(v->purged);
 	free(v->dir);
 	free(v);
 }
@@ -93,6 +105,12 @@ const char *
 vault_dir(const struct vault *v)
 {
 	return v->dir;
+}
+
+struct purged *
+vault_purged(const struct vault *v)
+{
+	return v->purged;
 }
 
 static struct vault_space *
@@ -152,6 +170,7 @@ vault_find(struct vault *v, const char *name)
 		return NULL;
 	}
 	memcpy(s->name, name, strlen(name) + 1);
+	s->purged = v->purged;
 	set_budget(v, s);
 	s->next = v->spaces;
 	v->spaces = s;

@@ -37,13 +37,15 @@ struct vault_space {
 	bool trimming;		  /* the loop's */
 	bool again;		  /* likewise: something was put since */
 	struct store_stats stats; /* likewise: what there was when it was opened, or trimmed last */
+	struct purged *purged;	  /* the vault's (purged.h) */
 	struct behind_space *behind; /* while SPACE_OPEN; NULL: no stores are behind it */
 };
 
 /* Makes the directory. -EBUSY: another process has it; -errno, with a sentence in *ret_error
  * (caller frees). conf must outlive it, or the next vault_use. */
 int vault_new(const struct conf *conf, struct vault **ret, char **ret_error);
-void vault_free(struct vault *v); /* no thread is at it any more */
+struct purged *vault_purged(const struct vault *v); /* purged.h; its own */
+void vault_free(struct vault *v);		    /* no thread is at it any more */
 /* The budgets are those of conf from now on; those that are open have to be trimmed. */
 void vault_use(struct vault *v, const struct conf *conf);
 /* Walks those that there are: NULL begins. */

@@ -359,6 +359,13 @@ is_purged(struct room *d, const void *arg)
 	return st.purged == *(const uint64_t *)arg;
 }
 
+static bool
+is_purge_done(struct room *d, const void *arg)
+{
+	(void)d;
+	return ((const struct desk_purged *)arg)->error != -EINPROGRESS;
+}
+
 static void
 on_purged(void *arg, const struct desk_purged *p)
 {
@@ -393,6 +400,29 @@ test_purged(void **state)
 	}
 	fresh(d);
 	assert_int_equal(ask_results(d, 1), 0);
+}
+
+/* The disk has nothing of it: what a store still has is refused, and another producer's is not. */
+static void
+test_purged_in_a_store_alone(void **state)
+{
+	struct room *d = *state;
+	/* the fixture's seals are of a time to come */
+	struct desk_purge what = { .of_producer = true, .before_s = SOME_TIME + 1 };
+	struct desk_purged done = { .error = -EINPROGRESS };
+	struct digest name;
+
+	name_signers(d, "w1");
+	put_both(d, 1, &worker, 1, &name);
+	put_both(d, 3, &second, 2, &name);
+	await_uploads(d, 1);
+	fresh(d);
+	memcpy(what.producer, worker.sign_public, SIGN_KEY_SIZE);
+	assert_int_equal(desk_purge(d->c, &what, on_purged, &done), 0);
+	work_until(d, is_purge_done, &done);
+	assert_int_equal(done.error, 0);
+	assert_int_equal(done.results, 0);
+	assert_int_equal(ask_results(d, 1), 1);
 }
 
 /* What was not uploaded is, after a restart; and a store that is away gets it later. */
@@ -548,6 +578,7 @@ main(void)
 		TEST(test_namespaces),
 		TEST(test_merge),
 		TEST(test_purged),
+		TEST(test_purged_in_a_store_alone),
 		TEST(test_store_is_away),
 		TEST(test_store_hangs),
 		TEST(test_many),
