@@ -13,7 +13,7 @@
 
 #define FILE_NAME "purged"
 #define FILE_MAX ((size_t)PURGED_MAX * 256)
-#define NONE "-"  /* no name, or whoever's */
+#define NONE "-"  /* of a namespace: without a name; of a producer, a key: any */
 #define EVERY "*" /* namespace */
 
 struct record {
