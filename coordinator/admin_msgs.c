@@ -483,6 +483,21 @@ do_key(struct server *s, const struct wire_peer *from, const Dray__AdminAct *m, 
 }
 
 static bool
+do_succeed(
+	struct server *s, const struct wire_peer *from, const Dray__AdminAct *m, struct outcome *o)
+{
+	int r = admin_succeed(s, m, o->text, sizeof(o->text));
+
+	(void)from;
+	if (r == 0)
+		return true;
+	o->result = r == -EINVAL || r == -ENOENT ? AUDIT_REFUSED : AUDIT_FAILED;
+	o->verdict = o->result == AUDIT_REFUSED ? DRAY__VERDICT__VERDICT_NOT_ALLOWED
+						: DRAY__VERDICT__VERDICT_NO_ROOM;
+	return false;
+}
+
+static bool
 do_toolchain(
 	struct server *s, const struct wire_peer *from, const Dray__AdminAct *m, struct outcome *o)
 {
@@ -535,6 +550,7 @@ static const struct act {
 	{ DRAY__ADMIN_WHAT__ADMIN_REMOVE, "remove", do_remove },
 	{ DRAY__ADMIN_WHAT__ADMIN_KEY_ADD, "key add", do_key },
 	{ DRAY__ADMIN_WHAT__ADMIN_KEY_REVOKE, "key revoke", do_key },
+	{ DRAY__ADMIN_WHAT__ADMIN_KEY_ROTATE, "key rotate", do_succeed },
 	{ DRAY__ADMIN_WHAT__ADMIN_TOOLCHAIN_PIN, "toolchain pin", do_toolchain },
 	{ DRAY__ADMIN_WHAT__ADMIN_TOOLCHAIN_UNPIN, "toolchain unpin", do_toolchain },
 	{ DRAY__ADMIN_WHAT__ADMIN_TOOLCHAIN_REMOVE, "toolchain remove", do_toolchain },
@@ -566,8 +582,11 @@ describe(const Dray__AdminAct *m, char *to, size_t n)
 		snprintf(to, n, "%s%s%s%s%s", CLEAN(k->role), *k->role ? " " : "",
 			CLEAN(k->curve_public), *k->name ? " " : "", CLEAN(k->name));
 	else
-		snprintf(to, n, "%s%s%s", CLEAN(m->worker), CLEAN(m->toolchain),
-			m->now ? " now" : "");
+		snprintf(to, n, "%s%s%s%s", CLEAN(m->worker), CLEAN(m->toolchain),
+			m->now ? " now" : "",
+			m->what != DRAY__ADMIN_WHAT__ADMIN_KEY_ROTATE ? ""
+			: m->cancel				      ? "coordinator, taken back"
+								      : "coordinator");
 }
 
 void

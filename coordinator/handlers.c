@@ -144,6 +144,10 @@ on_hello(struct server *s, struct peer *p, const struct wire_peer *from,
 	features[welcome.n_features++] = progress;
 	welcome.features = features;
 	server_send(s, p, WIRE_WELCOME, &welcome.base);
+	p->hears = false;
+	for (size_t i = 0; i < m->n_features; i++)
+		p->hears |= streq(m->features[i], WIRE_HEARS);
+	succeed_tell(s, p);
 }
 
 static const struct handler_row *

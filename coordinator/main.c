@@ -2,7 +2,9 @@
 #include "config.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "common/process/daemon.h"
 #include "common/log/log.h"
@@ -47,16 +49,41 @@ load_again(void *arg, struct conf **ret, char **ret_error)
 	return daemon_load_again(s->program, s->argc, s->argv, ret, ret_error);
 }
 
+/* Until it ends, or has other keys (SERVER_AGAIN). */
+static int
+serve(const struct conf *conf, struct started *started, struct notify *notify, int *ready,
+	bool again)
+{
+	_cleanup_(server_freep) struct server *server = NULL;
+	_cleanup_(freep) char *error = NULL;
+	int r = server_new(conf, &server, &error);
+
+	if (r < 0) {
+		log_error("%s", error ? error : strerror(-r));
+		return r;
+	}
+	log_info("serving: endpoint=%s version=%s", server_endpoint(server), PACKAGE_VERSION);
+	r = daemon_say_ready(ready, server_endpoint(server));
+	if (r < 0)
+		log_warn_errno(r, "cannot say that it is ready");
+	notify_ready(notify);
+	server_notify(server, notify);
+	server_on_reload(server, load_again, started);
+	/* of the settings those count that SIGHUP has read since this process began */
+	if (again && kill(getpid(), SIGHUP) < 0)
+		log_warn_errno(-errno, "the settings are those of the beginning");
+	return server_run(server);
+}
+
 int
 main(int argc, char **argv)
 {
 	_cleanup_(conf_freep) struct conf *conf = NULL;
-	_cleanup_(server_freep) struct server *server = NULL;
 	_cleanup_(notify_done) struct notify notify = NOTIFY_INIT;
-	_cleanup_(freep) char *error = NULL;
 	const struct daemon_program program = { "dray-coordinator", usage, options };
 	struct started started = { &program, argc, argv };
 	int ready = -1, status, r;
+	bool again = false;
 
 	log_init(program.name, LOG_LEVEL_INFO);
 	if (!daemon_begin(&program, argc, argv, &ready, &conf, &status))
@@ -68,19 +95,8 @@ main(int argc, char **argv)
 	r = daemon_raise_limits();
 	if (r < 0)
 		log_warn_errno(r, "cannot raise the limit of open files");
-	r = server_new(conf, &server, &error);
-	if (r < 0) {
-		log_error("%s", error ? error : strerror(-r));
-		return EXIT_FAILURE;
-	}
-	log_info("serving: endpoint=%s version=%s", server_endpoint(server), PACKAGE_VERSION);
-	r = daemon_say_ready(&ready, server_endpoint(server));
-	if (r < 0)
-		log_warn_errno(r, "cannot say that it is ready");
-	notify_ready(&notify);
-	server_notify(server, &notify);
-	server_on_reload(server, load_again, &started);
-	r = server_run(server);
+	for (r = SERVER_AGAIN; r == SERVER_AGAIN; again = true)
+		r = serve(conf, &started, &notify, &ready, again);
 	log_info("stopped");
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

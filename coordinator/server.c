@@ -216,6 +216,8 @@ server_new(const struct conf *conf, struct server **ret, char **ret_error)
 		return why_set(ret_error, -EINVAL, "[coordinator] listen is not set.");
 	s->local = endpoint_is_local(conf->coordinator.listen);
 	r = load_identity(s, ret_error);
+	if (r == 0 && !s->local)
+		r = succeed_start(s, ret_error);
 	if (r < 0)
 		return r;
 	r = load_keys(s, ret_error);
@@ -408,6 +410,10 @@ tick(struct server *s, bool caught_up)
 	if (s->now - s->checked_ms >= CHECK_MS) {
 		s->checked_ms = s->now;
 		keys_check(s);
+		if (!s->draining && succeed_is_due(s)) {
+			log_info("it has its next keys from now on");
+			s->again = s->quit = true;
+		}
 		monitor_expire(s->monitor, SILENT_MS, s->now);
 		if (s->admin_monitor)
 			monitor_expire(s->admin_monitor, SILENT_MS, s->now);
@@ -523,5 +529,5 @@ server_run(struct server *s)
 		tell_manager(s);
 	}
 	flush(s);
-	return 0;
+	return s->again ? SERVER_AGAIN : 0;
 }

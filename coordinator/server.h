@@ -26,7 +26,9 @@ const char *server_endpoint(const struct server *s);
 void server_notify(struct server *s, struct notify *n);
 
 /* Serves until SIGTERM or SIGINT: what is queued and what still comes is denied, and it returns
- * once that was sent. A second signal ends it at once. 0 or -errno. */
+ * once that was sent. A second signal ends it at once. 0 or -errno. SERVER_AGAIN: this coordinator
+ * has other keys from now on (keys/succession.h), and a new server is to serve with these. */
+#define SERVER_AGAIN 1
 int server_run(struct server *s);
 
 #endif

@@ -36,6 +36,7 @@
 #include "proto/door.h"
 #include "proto/socket.h"
 #include "keys/join_word.h"
+#include "keys/succession.h"
 #include "keys/ticket.h"
 #include "keys/trust.h"
 #include "proto/wire.h"
@@ -80,6 +81,7 @@ struct peer {
 	bool peers;	       /* a worker that gives others blobs */
 	bool takes_toolchains; /* a worker that clients may give some */
 	bool purging;	       /* an admin that waits for results to be removed */
+	bool hears;	       /* of the coordinator's next keys (link.proto, Successor) */
 	bool asks_producers;   /* is told of the list's producers, and of each change */
 	uint64_t heard_ms;     /* a worker's last heartbeat */
 	struct peer_did did;
@@ -93,6 +95,7 @@ struct server {
 	int (*load)(void *arg, struct conf **ret, char **ret_error); /* NULL: it cannot be */
 	void *load_arg;
 	struct identity id;
+	struct succession next; /* of its own; serial 0: none */
 	struct allowed_keys keys;
 	struct stat keys_stat; /* of the file that `keys` came from */
 	bool local;	       /* ipc: roles are what Hello says */
@@ -123,6 +126,7 @@ struct server {
 	uint64_t took; /* bytes of messages */
 	struct daemon_rest rest;
 	bool draining, quit;
+	bool again; /* it quits to begin anew with its next keys */
 	uint64_t quit_ms; /* when draining ends */
 	bool wanted;	  /* what all workers were told last, beside their heartbeats; and when */
 	uint64_t wanted_ms;
@@ -281,6 +285,14 @@ void on_join(struct server *s, struct peer *p, const struct wire_peer *from,
 /* rotate_msgs.c: a key has another one come in its place (link.proto) */
 void on_rotate(struct server *s, struct peer *p, const struct wire_peer *from,
 	const ProtobufCMessage *body);
+
+/* succeed.c: this coordinator's next keys (keys/succession.h) */
+/* The keys of now, where those of the configuration have had others come after them. */
+int succeed_start(struct server *s, char **ret_error);
+void succeed_tell(struct server *s, struct peer *p); /* what is to come, if it hears of that */
+bool succeed_is_due(const struct server *s);	     /* this process is to begin anew with them */
+/* As of admin_key_add. */
+int admin_succeed(struct server *s, const Dray__AdminAct *m, char *why, size_t n);
 
 /* peers.c */
 /* The socket that it came by, and its monitor. */

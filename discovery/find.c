@@ -32,7 +32,7 @@ int
 find_fingerprint(const char *key_file, char ret[KEYS_FINGERPRINT_SIZE])
 {
 	_cleanup_(identity_done) struct identity id = { .has_secret = false };
-	int r = identity_load_unchecked(key_file, &id, NULL);
+	int r = successor_load(key_file, NULL, (uint64_t)time(NULL), &id, NULL, NULL);
 
 	if (r == 0)
 		keys_fingerprint(id.curve_public, ret);

@@ -11,9 +11,9 @@
 
 static const struct ctl_command *const commands[] = { &ctl_status, &ctl_workers, &ctl_jobs,
 	&ctl_clients, &ctl_drain, &ctl_resume, &ctl_remove, &ctl_key_list, &ctl_key_add,
-	&ctl_key_revoke, &ctl_token_create, &ctl_token_list, &ctl_token_revoke, &ctl_toolchain_list,
-	&ctl_toolchain_pin, &ctl_toolchain_unpin, &ctl_toolchain_remove, &ctl_cache_status,
-	&ctl_cache_purge, &ctl_events, &ctl_top };
+	&ctl_key_revoke, &ctl_key_rotate, &ctl_token_create, &ctl_token_list, &ctl_token_revoke,
+	&ctl_toolchain_list, &ctl_toolchain_pin, &ctl_toolchain_unpin, &ctl_toolchain_remove,
+	&ctl_cache_status, &ctl_cache_purge, &ctl_events, &ctl_top };
 
 /* ---- help */
 
@@ -86,6 +86,8 @@ static const struct {
 	{ "interval", CTL_INTERVAL, offsetof(struct ctl, interval) },
 	{ "ttl", CTL_TTL, offsetof(struct ctl, ttl) },
 	{ "uses", CTL_USES, offsetof(struct ctl, uses) },
+	{ "overlap", CTL_OVERLAP, offsetof(struct ctl, overlap) },
+	{ "cancel", CTL_CANCEL, 0 },
 };
 #define N_OWN ARRAY_LEN(own_options)
 

@@ -201,6 +201,34 @@ const struct ctl_command ctl_key_add = {
 	.run = run_add,
 };
 
+static int
+run_rotate(struct ctl *c)
+{
+	Dray__AdminAct m = DRAY__ADMIN_ACT__INIT;
+
+	m.what = DRAY__ADMIN_WHAT__ADMIN_KEY_ROTATE;
+	m.cancel = (c->given & CTL_CANCEL) != 0;
+	m.has_overlap = c->overlap != NULL;
+	if (m.cancel && m.has_overlap) {
+		ctl_error(c, "--cancel has no --overlap");
+		return CTL_USAGE;
+	}
+	if (m.has_overlap && !(m.overlap_s = ctl_duration(c, "--overlap", c->overlap)))
+		return CTL_USAGE;
+	return ctl_act(c, &m, NULL);
+}
+
+const struct ctl_command ctl_key_rotate = {
+	.name = "key rotate",
+	.usage = "[--overlap TIME | --cancel]",
+	.summary = "Have the coordinator take other keys, from some time on",
+	.help = "      --overlap TIME       until then it has its old ones, 7d\n"
+		"      --cancel             it keeps its old ones after all\n"
+		"      --json               as one JSON object\n",
+	.options = CTL_JSON | CTL_OVERLAP | CTL_CANCEL,
+	.run = run_rotate,
+};
+
 const struct ctl_command ctl_key_revoke = {
 	.name = "key revoke",
 	.usage = "[--role ROLE] NAME|FILE|KEY",

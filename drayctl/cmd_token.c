@@ -10,28 +10,6 @@
 #include "keys/join_word.h"
 
 #define MS_PER_S 1000
-#define SECONDS_MAX (365u * 86400u)
-
-/* "90s", "5m", "12h", "30d". 0: it is none, as was said. */
-static uint64_t
-take_ttl(const struct ctl *c)
-{
-	static const struct {
-		char letter;
-		uint64_t s;
-	} units[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 } };
-	unsigned long long n;
-	char *end;
-
-	errno = 0;
-	n = strtoull(c->ttl, &end, 10);
-	for (size_t i = 0; i < ARRAY_LEN(units); i++)
-		if (!errno && *c->ttl >= '0' && *c->ttl <= '9' && *end == units[i].letter &&
-			!end[1] && n > 0 && n <= SECONDS_MAX)
-			return n * units[i].s;
-	ctl_error(c, "--ttl: \"%s\" is no time like 90s, 30m, 12h or 7d", c->ttl);
-	return 0;
-}
 
 static bool
 take_uses(const struct ctl *c, uint32_t *ret)
@@ -118,7 +96,8 @@ run_create(struct ctl *c)
 		ctl_error(c, "--role is missing: client, reader, publisher, worker or admin");
 		return CTL_USAGE;
 	}
-	if ((c->ttl && !(t.ttl_s = take_ttl(c))) || (c->uses && !take_uses(c, &t.uses)))
+	if ((c->ttl && !(t.ttl_s = ctl_duration(c, "--ttl", c->ttl))) ||
+		(c->uses && !take_uses(c, &t.uses)))
 		return CTL_USAGE;
 	t.role = text_of(c->role, role, sizeof(role));
 	t.name = text_of(c->name, name, sizeof(name));

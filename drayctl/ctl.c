@@ -7,12 +7,14 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "common/digest.h"
 #include "common/log/joblog.h"
 #include "common/text/show.h"
 #include "drayctl/grid.h"
 
+#define SECONDS_MAX (365u * 86400u) /* of a duration, whatever its unit */
 #define TEXT_MAX 1024
 #define LONGEST_S 1e7
 #define MS_PER_S 1000.0
@@ -52,6 +54,26 @@ ctl_seconds(const struct ctl *c, const char *option, const char *text, uint64_t 
 	}
 	*ret_ms = (uint64_t)(v * MS_PER_S);
 	return true;
+}
+
+uint64_t
+ctl_duration(const struct ctl *c, const char *option, const char *text)
+{
+	static const struct {
+		char letter;
+		uint64_t s;
+	} units[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 } };
+	unsigned long long n;
+	char *end;
+
+	errno = 0;
+	n = strtoull(text, &end, 10);
+	for (size_t i = 0; i < ARRAY_LEN(units); i++)
+		if (!errno && *text >= '0' && *text <= '9' && *end == units[i].letter && !end[1] &&
+			n > 0 && n <= SECONDS_MAX)
+			return n * units[i].s;
+	ctl_error(c, "%s: \"%s\" is no time like 90s, 30m, 12h or 7d", option, text);
+	return 0;
 }
 
 bool

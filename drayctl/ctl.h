@@ -30,6 +30,8 @@ enum ctl_option {
 	CTL_INTERVAL = 4096,
 	CTL_TTL = 1 << 20,
 	CTL_USES = 1 << 21,
+	CTL_OVERLAP = 1 << 24,
+	CTL_CANCEL = 1 << 25,
 };
 
 struct ctl {
@@ -40,7 +42,7 @@ struct ctl {
 	unsigned given;	   /* enum ctl_option */
 	/* values, which lie in argv; NULL: not given */
 	const char *timeout, *name, *namespace, *sign, *producer, *older, *worker, *role, *interval,
-		*ttl, *uses;
+		*ttl, *uses, *overlap;
 	int n_args;
 	char **args; /* behind the command's words */
 };
@@ -56,9 +58,10 @@ struct ctl_command {
 };
 
 extern const struct ctl_command ctl_status, ctl_workers, ctl_jobs, ctl_clients, ctl_drain,
-	ctl_resume, ctl_remove, ctl_key_list, ctl_key_add, ctl_key_revoke, ctl_toolchain_list,
-	ctl_toolchain_pin, ctl_toolchain_unpin, ctl_toolchain_remove, ctl_cache_status,
-	ctl_cache_purge, ctl_events, ctl_top, ctl_token_create, ctl_token_list, ctl_token_revoke;
+	ctl_resume, ctl_remove, ctl_key_list, ctl_key_add, ctl_key_revoke, ctl_key_rotate,
+	ctl_toolchain_list, ctl_toolchain_pin, ctl_toolchain_unpin, ctl_toolchain_remove,
+	ctl_cache_status, ctl_cache_purge, ctl_events, ctl_top, ctl_token_create, ctl_token_list,
+	ctl_token_revoke;
 
 /* Runs what the command line says; an exit status. (args.c) */
 int ctl_main(int argc, char **argv);
@@ -84,6 +87,9 @@ int ctl_show(struct ctl *c, const Dray__AdminLook *what, ctl_print_fn *json, ctl
 int ctl_act(struct ctl *c, const Dray__AdminAct *m, unsigned *ret_running);
 /* A number of seconds with a decimal fraction, in ms. False: it is none, as was said. */
 bool ctl_seconds(const struct ctl *c, const char *option, const char *text, uint64_t *ret_ms);
+
+/* 90s, 30m, 12h, 7d, in seconds. 0: it is none, as was said. */
+uint64_t ctl_duration(const struct ctl *c, const char *option, const char *text);
 
 /* The key that a node signs by, of 64 hex digits. False: it is none, as was said. */
 bool ctl_sign_key(

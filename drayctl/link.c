@@ -14,6 +14,7 @@
 #include "common/conf/coordinators.h"
 #include "common/text/why.h"
 #include "keys/identity.h"
+#include "keys/succession.h"
 #include "proto/socket.h"
 
 #define HEARTBEAT_MS 1000
@@ -24,7 +25,8 @@ struct link {
 	struct monitor *monitor;
 	char *endpoint;
 	struct identity own, its;
-	bool refused; /* its key, or ours: libzmq gives up */
+	char *key, *key_dir; /* of its; with what comes after it */
+	bool refused;	     /* its key, or ours: libzmq gives up */
 	bool was_connected, lost;
 	uint32_t number;
 };
@@ -40,6 +42,8 @@ link_free(struct link *l)
 	identity_done(&l->own);
 	identity_done(&l->its);
 	free(l->endpoint);
+	free(l->key);
+	free(l->key_dir);
 	free(l);
 }
 
@@ -152,7 +156,16 @@ load_keys(struct link *l, const struct conf *conf, const char *its, char **ret_w
 		return why_set(ret_why, -EACCES,
 			"%s: that is the public file; the one with the secrets is needed",
 			conf->client.identity);
-	return r < 0 ? r : load_key(its, "coordinator_key", &l->its, ret_why);
+	if (r == 0)
+		r = load_key(its, "coordinator_key", &l->its, ret_why);
+	if (r == 0 && (str_copy(its, &l->key) < 0 ||
+			      (conf->client.cache_dir &&
+				      str_copy(conf->client.cache_dir, &l->key_dir) < 0)))
+		r = -ENOMEM;
+	/* it was read without a fault just now */
+	if (r == 0)
+		r = successor_load(l->key, l->key_dir, clock_wall_ms() / 1000, &l->its, NULL, NULL);
+	return r;
 }
 
 /* ---- messages */
@@ -163,7 +176,7 @@ say_hello(struct link *l)
 	Dray__Hello m;
 	char role[] = "admin";
 
-	wire_hello(&m, role);
+	wire_hello_hears(&m, role);
 	return wire_send(l->socket, NULL, WIRE_HELLO, &m.base, NULL, 0);
 }
 
@@ -217,6 +230,9 @@ take(struct link *l, enum wire_type type, uint32_t number, struct wire_msg *ret,
 			*ret = m;
 			return 0;
 		}
+		if (m.info->type == WIRE_SUCCESSOR && l->key)
+			(void)successor_take(l->key, l->key_dir, clock_wall_ms() / 1000,
+				((const Dray__Successor *)m.body)->statement);
 		r = m.info->type == WIRE_REFUSED
 			    ? say_refused((const Dray__Refused *)m.body, ret_why)
 			    : 0;

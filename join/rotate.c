@@ -23,6 +23,7 @@
 #include "common/text/show.h"
 #include "join/ask.h"
 #include "keys/rotation.h"
+#include "keys/succession.h"
 
 enum { ROTATE_OK = 0, ROTATE_FAILED = 1, ROTATE_USAGE = 2, ROTATE_NOBODY = 3 };
 
@@ -266,7 +267,9 @@ ask_one(struct rotating *g, const struct coordinator_at *at)
 	if (!at->key)
 		return fail(
 			g, ROTATE_FAILED, "[%s] coordinator_key is not set", g->program->section);
-	r = identity_load(at->key, &its, NULL);
+	r = successor_load(at->key,
+		is_worker(g) ? g->conf->worker.state_dir : g->conf->client.cache_dir,
+		(uint64_t)time(NULL), &its, NULL, NULL);
 	if (r < 0)
 		return fail(g, ROTATE_FAILED, "%s: %s", at->key, strerror(-r));
 	r = rotate_ask(&in, &g->done, &why);

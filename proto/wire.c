@@ -31,6 +31,7 @@ static const struct wire_info wire_table[] = {
 	{ WIRE_JOINED, "Joined", &dray__joined__descriptor, KIB, 0, COORDINATOR },
 	{ WIRE_ROTATE, "Rotate", &dray__rotate__descriptor, KIB, 0, CLIENT | WORKER },
 	{ WIRE_ROTATED, "Rotated", &dray__rotated__descriptor, KIB, 0, COORDINATOR },
+	{ WIRE_SUCCESSOR, "Successor", &dray__successor__descriptor, KIB, 0, COORDINATOR },
 
 	{ WIRE_JOB_REQUEST, "JobRequest", &dray__job_request__descriptor, 4 * KIB, 0, CLIENT },
 	{ WIRE_JOB_QUEUED, "JobQueued", &dray__job_queued__descriptor, KIB, 0, COORDINATOR },
@@ -465,6 +466,17 @@ wire_hello(Dray__Hello *ret, char *role)
 	ret->version_min = ret->version_max = WIRE_VERSION;
 	ret->role = role;
 	ret->software = software;
+}
+
+void
+wire_hello_hears(Dray__Hello *ret, char *role)
+{
+	static char hears[] = WIRE_HEARS;
+	static char *features[] = { hears };
+
+	wire_hello(ret, role);
+	ret->features = features;
+	ret->n_features = ARRAY_LEN(features);
 }
 
 int

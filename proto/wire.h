@@ -67,6 +67,8 @@
 #define WIRE_ADMIN "admin"
 /* Likewise: a key may have another one come in its place (link.proto, Rotate). */
 #define WIRE_ROTATES "rotate"
+/* In Hello.features: this one hears of other keys of the coordinator (link.proto, Successor). */
+#define WIRE_HEARS "successor"
 /* Of a coordinator: workers may say what they have, and ask who has it (worker.proto, Peers first).
  * Of a worker: it gives blobs. */
 #define WIRE_PEERS "peers"
@@ -88,6 +90,7 @@ enum wire_type {
 	WIRE_JOINED,
 	WIRE_ROTATE,
 	WIRE_ROTATED,
+	WIRE_SUCCESSOR,
 
 	WIRE_JOB_REQUEST = 16,
 	WIRE_JOB_QUEUED,
@@ -225,6 +228,8 @@ int wire_unpack(const ProtobufCMessageDescriptor *desc, const void *p, size_t n,
 /* A Hello of this version. role: client, worker or admin (link.proto); it stays the caller's, and
  * lives as long as *ret. */
 void wire_hello(Dray__Hello *ret, char *role);
+/* The same of one that hears of a coordinator's other keys (link.proto, Successor). */
+void wire_hello_hears(Dray__Hello *ret, char *role);
 
 /* Sends a message: [routing id frame when not NULL,] header, payload when not NULL. A type whose
  * row allows a payload always has the frame (n may be 0). Never blocks: -EAGAIN when the peer's

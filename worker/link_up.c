@@ -66,6 +66,14 @@ reconnect_up(struct link_up *l)
 		l->refused = true;
 }
 
+void
+link_up_reconnect(struct link_up *l)
+{
+	l->connected = l->welcomed = false;
+	l->next_register = 0;
+	reconnect_up(l);
+}
+
 int
 link_up_new(void *ctx, const struct link_up_conf *c, struct link_up **ret)
 {
@@ -154,7 +162,7 @@ send_hello(struct link_up *l)
 	char role[] = "worker";
 	Dray__Hello m;
 
-	wire_hello(&m, role);
+	wire_hello_hears(&m, role);
 	send_up(l, WIRE_HELLO, &m.base);
 }
 
@@ -365,6 +373,10 @@ on_message(struct link_up *l, const struct wire_msg *m, uint64_t now, uint64_t w
 	case WIRE_WORKER_UNSHARED:
 		if (l->c.unshared)
 			l->c.unshared(l->c.arg, (const Dray__WorkerUnshared *)m->body);
+		break;
+	case WIRE_SUCCESSOR:
+		if (l->c.successor)
+			l->c.successor(l->c.arg, ((const Dray__Successor *)m->body)->statement);
 		break;
 	case WIRE_REFUSED:
 		on_refused(l, (const Dray__Refused *)m->body);

@@ -36,6 +36,8 @@ struct link_up_conf {
 	void (*found)(void *arg, const Dray__WorkerFound *m);
 	bool takes_toolchains;				    /* clients may give it some */
 	void (*drop)(void *arg, const Dray__WorkerDrop *m); /* may be NULL */
+	/* the coordinator is to have another key (keys/succession.h); may be NULL */
+	void (*successor)(void *arg, const char *statement);
 	void *arg;
 };
 
@@ -59,6 +61,8 @@ struct link_up_news {
  * monotonic clock, wall_ms the wall clock. */
 void link_up_step(
 	struct link_up *l, uint64_t now_ms, uint64_t wall_ms, const struct link_up_news *news);
+/* The coordinator's key is another one now: the connection is made anew. */
+void link_up_reconnect(struct link_up *l);
 /* The next step tells how many slots are in use, whatever was told before. */
 void link_up_tell_soon(struct link_up *l);
 /* The coordinator's time, as far as it is known. Tickets expire by it. */

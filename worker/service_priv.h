@@ -14,6 +14,7 @@
 #include "proto/admit.h"
 #include "proto/door.h"
 #include "proto/socket.h"
+#include "keys/succession.h"
 #include "keys/ticket.h"
 #include "worker/job/job.h"
 #include "worker/job/tape.h"
@@ -47,7 +48,9 @@ struct upstream {
 	struct whereabouts where; /* the same for other threads, where it is found (finding.c) */
 	char found_at[FOUND_ENDPOINT_MAX], fingerprint[KEYS_FINGERPRINT_SIZE];
 	uint64_t moved_ms;
-	struct identity identity; /* its public half */
+	const char *key;	  /* the path of its public key */
+	struct identity identity; /* its public half, as it is now, */
+	struct succession next;	  /* and what comes after it, if its serial is not 0 */
 	bool any_key;		  /* may come: it has no keys to name */
 	struct door *door;	  /* the clients that it has named */
 	struct link_up *link;

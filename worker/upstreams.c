@@ -16,6 +16,8 @@
 #include "worker/service_priv.h"
 #include "worker/share/loans.h"
 
+#define MS_PER_S 1000
+
 /* ---- their words */
 
 static void
@@ -100,6 +102,52 @@ time_of(const struct upstream *up)
 	return link_up_time(up->link, clock_mono_ms(), clock_wall_ms());
 }
 
+/* What it is to have afterwards, and from when on. Kept before it counts. */
+static void
+hear_successor(void *arg, const char *statement)
+{
+	struct upstream *up = arg;
+	struct identity now;
+	int r = successor_take(
+		up->key, up->service->conf->worker.state_dir, time_of(up) / MS_PER_S, statement);
+
+	if (r == -EALREADY)
+		return;
+	if (r < 0) {
+		log_throttled(&up->service->bad_peer, 5,
+			"%s: what it says of its next key is not taken: %s", up->at,
+			r == -EKEYREJECTED ? "its key has not signed that"
+			: r == -ESTALE	   ? "a later word of it is known"
+					   : strerror(-r));
+		return;
+	}
+	if (successor_load(up->key, up->service->conf->worker.state_dir, time_of(up) / MS_PER_S,
+		    &now, &up->next, NULL) == 0)
+		log_info("%s has other keys in %lld s", up->at,
+			(long long)(up->next.from_s - time_of(up) / MS_PER_S));
+}
+
+/* From that time on it is known by its next key alone: its tickets, too. */
+static void
+follow_successor(struct upstream *up)
+{
+	struct identity now;
+	struct succession next;
+
+	if (up->next.serial == 0 || time_of(up) / MS_PER_S < up->next.from_s)
+		return;
+	if (successor_load(up->key, up->service->conf->worker.state_dir, time_of(up) / MS_PER_S,
+		    &now, &next, NULL) < 0)
+		return;
+	up->next = next;
+	if (streq(now.curve_public, up->identity.curve_public))
+		return;
+	log_info("%s has other keys now", up->at);
+	up->identity = now;
+	keys_fingerprint(up->identity.curve_public, up->fingerprint);
+	link_up_reconnect(up->link);
+}
+
 static const char *
 own_key(const struct service *s)
 {
@@ -140,13 +188,10 @@ upstreams_getter(struct service *s, const struct wire_peer *p, const Dray__Share
 
 /* ---- set-up */
 
-int
-upstreams_load_identity(
-	const char *what, const char *path, bool secret, struct identity *ret, char **ret_error)
+static int
+identity_error(const char *what, const char *path, bool secret, const struct identity *ret, int r,
+	unsigned line, char **ret_error)
 {
-	unsigned line = 0;
-	int r = identity_load(path, ret, &line);
-
 	if (r == -EPERM)
 		return why_set(ret_error, r,
 			"%s %s: others can read these secret keys (chmod 600).", what, path);
@@ -161,6 +206,27 @@ upstreams_load_identity(
 			"%s %s: the file with the secret keys is needed, not the .pub file.", what,
 			path);
 	return 0;
+}
+
+int
+upstreams_load_identity(
+	const char *what, const char *path, bool secret, struct identity *ret, char **ret_error)
+{
+	unsigned line = 0;
+	int r = identity_load(path, ret, &line);
+
+	return identity_error(what, path, secret, ret, r, line, ret_error);
+}
+
+static int
+load_coordinator(struct upstream *up, uint64_t now_s, char **ret_error)
+{
+	unsigned line = 0;
+	int r = successor_load(up->key, up->service->conf->worker.state_dir, now_s, &up->identity,
+		&up->next, &line);
+
+	return identity_error(
+		"[worker] coordinator_key", up->key, false, &up->identity, r, line, ret_error);
 }
 
 /* One key of two coordinators would not tell whose job is whose. */
@@ -196,8 +262,8 @@ load_one(struct service *s, size_t i, char **ret_error)
 		return why_set(ret_error, -EINVAL,
 			"[worker] coordinator_key is not set: without the coordinator's public key "
 			"no ticket can be checked (it is the .pub file beside its identity).");
-	r = upstreams_load_identity(
-		"[worker] coordinator_key", key, false, &up->identity, ret_error);
+	up->key = key;
+	r = load_coordinator(up, clock_wall_ms() / MS_PER_S, ret_error);
 	if (r == 0)
 		r = check_other_keys(s, i, ret_error);
 	if (r < 0)
@@ -316,6 +382,7 @@ open_link(struct upstream *up, char **ret_error)
 		.found = others_found,
 		.takes_toolchains = s->conf->worker.toolchains_max > 0,
 		.drop = given_drop,
+		.successor = hear_successor,
 		.arg = up };
 	int r = link_up_new(s->ctx, &c, &up->link);
 
@@ -475,6 +542,7 @@ upstreams_step(struct service *s)
 			.store_bytes = stats.bytes };
 
 		news.elsewhere = s->n_up > 1 ? news.running - slots_of(s, up) : 0;
+		follow_successor(up);
 		link_up_step(up->link, clock_mono_ms(), clock_wall_ms(), &news);
 		others_ask(up);
 		tapes_tick(up->tapes, clock_mono_ms());

@@ -8,10 +8,13 @@
 #include <errno.h>
 #include <stdio.h>
 #include <sys/random.h>
+#include <time.h>
 
 #include "client/dispatch/farm_priv.h"
 #include "common/clock.h"
 #include "common/conf/coordinators.h"
+#include "common/log/log.h"
+#include "keys/succession.h"
 
 static int
 why(char **ret, const char *what, const char *detail)
@@ -43,8 +46,21 @@ load_keys(struct farm *f, const char *mine, const char *its, struct identity *co
 	f->has_identity = true;
 	if (!f->identity.has_secret)
 		return why(ret_why, "this client's identity file has no secrets", NULL);
-	r = identity_load_unchecked(its, coordinator, NULL);
+	if (str_copy(its, &f->key) < 0)
+		return why(ret_why, "out of memory", NULL);
+	r = successor_load(f->key, f->key_dir, (uint64_t)time(NULL), coordinator, NULL, NULL);
 	return r < 0 ? why(ret_why, "the coordinator's key file", key_error(r)) : 0;
+}
+
+void
+farm_hear_successor(const struct farm *f, const Dray__Successor *m)
+{
+	int r = f->key ? successor_take(f->key, f->key_dir, (uint64_t)time(NULL), m->statement)
+		       : -ENOENT;
+
+	if (r < 0 && r != -EALREADY)
+		log_debug(
+			"what the coordinator says of its next key is not kept: %s", strerror(-r));
 }
 
 struct farm *
@@ -79,6 +95,8 @@ farm_open_at(void *zctx, const struct conf *conf, size_t i, struct farm **ret, c
 		return why(ret_why, "no coordinator is configured", NULL);
 	endpoint = all.v[i].endpoint;
 	if (!endpoint_is_local(endpoint)) {
+		if (conf->client.cache_dir && str_copy(conf->client.cache_dir, &f->key_dir) < 0)
+			return -ENOMEM;
 		r = load_keys(f, conf->client.identity, all.v[i].key, &coordinator, ret_why);
 		if (r < 0)
 			return r;
@@ -112,6 +130,8 @@ farm_close(struct farm *f, int flush_ms)
 	identity_done(&f->identity);
 	free(f->crate);
 	free(f->kind);
+	free(f->key);
+	free(f->key_dir);
 	free(f);
 }
 
@@ -177,7 +197,7 @@ farm_hello(struct farm *f)
 
 	if (f->seat)
 		return 0;
-	wire_hello(&m, role);
+	wire_hello_hears(&m, role);
 	return say(f, WIRE_HELLO, &m.base);
 }
 

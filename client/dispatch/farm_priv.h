@@ -38,6 +38,7 @@ struct farm {
 	const struct farm_line *line;
 	struct identity identity;
 	bool has_identity;
+	char *key, *key_dir; /* of the coordinator, with what comes after it; may be NULL */
 	enum farm_state_now state;
 	bool greeted;  /* Hello is sent already */
 	bool lost;     /* since Hello was said: on the next connection it is due again */
@@ -77,6 +78,9 @@ struct farm {
 	bool asks_status; /* and is not answered yet */
 	bool has_toolchain;
 };
+
+/* What the coordinator says of its next key is kept. */
+void farm_hear_successor(const struct farm *f, const Dray__Successor *m);
 
 /* One without a connection. NULL: no memory. */
 struct farm *farm_new(const struct conf *conf);

@@ -137,6 +137,9 @@ step_message(struct wait *w, const struct wire_msg *m)
 	case WIRE_WELCOME:
 		note_features(f, (const Dray__Welcome *)m->body);
 		return STEP_ON;
+	case WIRE_SUCCESSOR:
+		farm_hear_successor(f, (const Dray__Successor *)m->body);
+		return STEP_ON;
 	case WIRE_REFUSED:
 		return home(w, "the coordinator refuses", ((const Dray__Refused *)m->body)->text);
 	case WIRE_JOB_QUEUED:

@@ -286,6 +286,10 @@ deliver(struct hub *h, size_t way, zmq_msg_t *msg)
 			hear_producers(h, (const Dray__Producers *)m.body);
 		return;
 	}
+	if (m.info->type == WIRE_SUCCESSOR) {
+		farm_hear_successor(f, (const Dray__Successor *)m.body);
+		return;
+	}
 	pthread_mutex_lock(&h->lock);
 	farm_heard(f, m.info->type);
 	if (way == h->at && f->state == FARM_WELCOMED)

@@ -4,12 +4,14 @@
 #include <errno.h>
 #include <stdio.h>
 #include <sys/epoll.h>
+#include <time.h>
 
 #include "store/tier/tier.h"
 #include "common/clock.h"
 #include "common/conf/coordinators.h"
 #include "common/text/why.h"
 #include "keys/identity.h"
+#include "keys/succession.h"
 #include "proto/socket.h"
 
 #define HEARTBEAT_MS 1000
@@ -300,7 +302,8 @@ connect_to(void *zctx, const struct conf *conf, const struct coordinator_at *at,
 		if (r == 0)
 			r = identity_load_unchecked(conf->client.identity, &id, NULL);
 		if (r == 0)
-			r = identity_load_unchecked(at->key, &coordinator, NULL);
+			r = successor_load(at->key, conf->client.cache_dir, (uint64_t)time(NULL),
+				&coordinator, NULL, NULL);
 		d.identity = &id;
 		d.coordinator = coordinator.curve_public;
 	}

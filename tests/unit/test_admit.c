@@ -74,7 +74,7 @@ static const enum wire_type answers[] = { WIRE_WELCOME, WIRE_REFUSED, WIRE_JOB_Q
 	WIRE_JOB_TEXT, WIRE_OUTPUT_BEGIN, WIRE_OUTPUT_CHUNK, WIRE_JOB_RESULT, WIRE_FILE_NEED,
 	WIRE_SHARED_END, WIRE_PRODUCERS, WIRE_CACHE_PURGED, WIRE_WORKER_LEND, WIRE_WORKER_UNSHARED,
 	WIRE_WORKER_FOUND, WIRE_WORKER_DROP, WIRE_ADMIN_VIEW, WIRE_ADMIN_DONE, WIRE_ADMIN_EVENTS,
-	WIRE_JOINED, WIRE_ROTATED };
+	WIRE_JOINED, WIRE_ROTATED, WIRE_SUCCESSOR };
 
 /* Messages of the schemas that are parts of others, or of files. */
 static const char *const parts[] = { "WorkerStatus", "Offer", "Blob", "UnitFile", "FileTimes",

@@ -79,6 +79,7 @@ static const enum wire_type all_types[] = {
 	WIRE_JOINED,
 	WIRE_ROTATE,
 	WIRE_ROTATED,
+	WIRE_SUCCESSOR,
 };
 
 /* A header frame by hand. */
