@@ -126,7 +126,7 @@ struct server {
 	uint64_t took; /* bytes of messages */
 	struct daemon_rest rest;
 	bool draining, quit;
-	bool again; /* it quits to begin anew with its next keys */
+	bool again;	  /* it quits to begin anew with its next keys */
 	uint64_t quit_ms; /* when draining ends */
 	bool wanted;	  /* what all workers were told last, beside their heartbeats; and when */
 	uint64_t wanted_ms;

@@ -10,12 +10,14 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "common/clock.h"
 #include "common/conf/coordinators.h"
 #include "common/fs.h"
 #include "common/process/spawn.h"
 #include "keys/identity.h"
+#include "keys/succession.h"
 
 #define FILE_NAME "found"
 #define LOCK_NAME "found.lock"

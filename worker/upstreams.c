@@ -12,6 +12,7 @@
 #include "common/clock.h"
 #include "common/fs.h"
 #include "common/text/why.h"
+#include "keys/join_word.h"
 #include "toolchain/cpu.h"
 #include "worker/service_priv.h"
 #include "worker/share/loans.h"
