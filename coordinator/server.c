@@ -393,6 +393,19 @@ see_to_rest(struct server *s)
 	(void)daemon_rest(&s->rest, s->took + stats.bytes, s->now);
 }
 
+/* It counts over all workers: not at each turn. */
+static void
+tell_status(struct server *s)
+{
+	struct sched_stats n;
+	char text[NOTIFY_TEXT_MAX];
+
+	sched_get_stats(s->sched, &n);
+	snprintf(text, sizeof(text), "%s%s: workers %zu, slots in use %zu of %zu, jobs waiting %zu",
+		s->draining ? "ending, " : "", s->endpoint, n.workers, n.used, n.slots, n.queued);
+	notify_status(s->notify, s->now, text);
+}
+
 static void
 tick(struct server *s, bool caught_up)
 {
@@ -432,22 +445,7 @@ tick(struct server *s, bool caught_up)
 	admin_tell(s);
 	act_all(s);
 	shots_tick(s);
-}
-
-/* Each turn: this is how the service manager sees that the loop turns. */
-static void
-tell_manager(struct server *s)
-{
-	struct sched_stats n;
-	char text[NOTIFY_TEXT_MAX];
-
-	if (!s->notify)
-		return;
-	sched_get_stats(s->sched, &n);
-	snprintf(text, sizeof(text), "%s%s: workers %zu, slots in use %zu of %zu, jobs waiting %zu",
-		s->draining ? "ending, " : "", s->endpoint, n.workers, n.used, n.slots, n.queued);
-	notify_status(s->notify, s->now, text);
-	notify_step(s->notify, s->now);
+	tell_status(s);
 }
 
 static void
@@ -526,7 +524,8 @@ server_run(struct server *s)
 			take_all_departures(s);
 		look_at_connections(s, !more);
 		tick(s, !more);
-		tell_manager(s);
+		/* each turn: this is how the service manager sees that the loop turns */
+		notify_step(s->notify, s->now);
 	}
 	flush(s);
 	return s->again ? SERVER_AGAIN : 0;

@@ -37,8 +37,12 @@
 		     */
 #define DEAD_KEPT 4 /* how many former peers of one descriptor can have messages left */
 
-/* Between two looks at what connections hold, which take no more than a part of the time. */
+/* Between two looks at what connections hold, which take no more than a part of the time. What
+ * comes costs this process something, some MiB in so many microseconds: until it has used them, or
+ * for a while, nothing worth a look can have come. */
 #define LOOK_MS 50
+#define LOOK_WORK_US 2000
+#define LOOK_IDLE_MS 1000
 #define LOOK_SHARE 20
 #define HELD_LEAST (64u * 1024)	  /* below it nobody is cut that has said something */
 #define SILENT_LEAST (16u * 1024) /* or nothing: of an address these are below half of a bound */
@@ -83,6 +87,8 @@ struct monitor {
 	int oldest, newest; /* of those that said nothing */
 	unsigned n_silent, silent_max;
 	uint64_t look_ms, looked_ms; /* the next look, and the last */
+	uint64_t worked_us;	     /* by this process, until the last one */
+	bool holds;		     /* somebody is held back */
 	uint64_t held_max;
 	uint64_t left; /* what connections that have ended held, as far as it was not taken since */
 	struct gate *gate; /* of a TCP socket that was watched before it listened */
@@ -467,8 +473,10 @@ monitor_hold(struct monitor *w, const struct wire_peer *peer, unsigned ms, uint6
 {
 	struct slot *s = slot_now(w, peer);
 
-	if (s)
-		hold(s, peer->fd, now + ms);
+	if (!s)
+		return;
+	hold(s, peer->fd, now + ms);
+	w->holds = true;
 }
 
 bool
@@ -584,13 +592,14 @@ let_go(struct slot *s, int fd, uint64_t now)
 	s->hold_ms = 0;
 }
 
-/* What this thread has used: while it waits for a processor, more comes. */
+/* What this thread (CLOCK_THREAD_CPUTIME_ID; while it waits for a processor, more comes) or the
+ * whole process has used. */
 static uint64_t
-processor_us(void)
+processor_us(clockid_t whose)
 {
 	struct timespec t = { .tv_sec = 0 };
 
-	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	(void)clock_gettime(whose, &t);
 	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
@@ -616,7 +625,7 @@ least_of(const struct monitor *w, const struct slot *s)
 void
 monitor_look(struct monitor *w, bool caught_up, uint64_t now)
 {
-	uint64_t begin = processor_us(), sum = 0;
+	uint64_t begin, worked, sum = 0;
 	uint64_t passed = w->looked_ms ? now - w->looked_ms : 0; /* since there was a look */
 	_cleanup_(freep) struct holder *v = NULL;
 	size_t n = 0;
@@ -625,6 +634,13 @@ monitor_look(struct monitor *w, bool caught_up, uint64_t now)
 		w->left = 0;
 	if (!w->router || now < w->look_ms)
 		return;
+	worked = processor_us(CLOCK_PROCESS_CPUTIME_ID);
+	if (passed < LOOK_IDLE_MS && worked - w->worked_us < LOOK_WORK_US && w->looked_ms &&
+		!w->holds)
+		return;
+	w->worked_us = worked;
+	w->holds = false;
+	begin = processor_us(CLOCK_THREAD_CPUTIME_ID);
 	read_router_events(w);
 	if (w->gate)
 		gate_step(w->gate, now);
@@ -643,10 +659,13 @@ monitor_look(struct monitor *w, bool caught_up, uint64_t now)
 		bound_holders(w, v, n, sum, now);
 	/* after it: one that is held back again is not let go for a moment */
 	for (size_t fd = 0; fd < w->n_slots; fd++)
-		if (w->slots[fd].state == FD_OPEN)
+		if (w->slots[fd].state == FD_OPEN) {
 			let_go(&w->slots[fd], (int)fd, now);
+			w->holds |= w->slots[fd].hold_ms != 0;
+		}
 	w->looked_ms = now;
-	w->look_ms = now + MAX2((uint64_t)LOOK_MS, (processor_us() - begin) * LOOK_SHARE / 1000);
+	begin = processor_us(CLOCK_THREAD_CPUTIME_ID) - begin;
+	w->look_ms = now + MAX2((uint64_t)LOOK_MS, begin * LOOK_SHARE / 1000);
 }
 
 bool

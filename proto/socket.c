@@ -35,8 +35,12 @@
 #define BACKLOG 256
 /* CURVE adds a nonce, a flag and a MAC to each frame. */
 #define FRAME_SLACK 1024
+/* Each of libzmq's own heartbeats is encrypted, and answered. A peer that owes messages of its own,
+ * as a worker does, is asked for one so many times less often. A coordinator asks all its peers
+ * less often, since each of them asks it. */
+#define SELDOM 5
 /* The heartbeat's time to live travels as 16 bits of 1/10 s. */
-#define HEARTBEAT_MAX_MS 2000000
+#define HEARTBEAT_MAX_MS (6553500 / (SELDOM + 3))
 #define ENDPOINT_MAX 1024
 
 /* libzmq has it since 4.3.0, but its header names it among drafts only: no authenticator, nobody
@@ -138,8 +142,10 @@ wants_ipv6(const char *endpoint)
 	return !endpoint_host(endpoint, host, sizeof(host)) || inet_pton(AF_INET, host, &a4) != 1;
 }
 
+/* seldom: a heartbeat is asked for at each so manieth of them. */
 static int
-set_common(void *s, const char *endpoint, int heartbeat_ms, size_t frame, int in, int out)
+set_common(
+	void *s, const char *endpoint, int heartbeat_ms, int seldom, size_t frame, int in, int out)
 {
 	int beat = MAX2(0, MIN2(heartbeat_ms, HEARTBEAT_MAX_MS));
 	const struct {
@@ -152,9 +158,10 @@ set_common(void *s, const char *endpoint, int heartbeat_ms, size_t frame, int in
 		{ ZMQ_IPV6, wants_ipv6(endpoint) },
 		{ ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS },
 		{ ZMQ_TCP_KEEPALIVE, 1 },
-		{ ZMQ_HEARTBEAT_IVL, beat },
+		{ ZMQ_HEARTBEAT_IVL, seldom * beat },
 		{ ZMQ_HEARTBEAT_TIMEOUT, 3 * beat },
-		{ ZMQ_HEARTBEAT_TTL, 3 * beat },
+		/* the next one comes before it is over */
+		{ ZMQ_HEARTBEAT_TTL, (seldom > 1 ? seldom + 3 : 3) * beat },
 	};
 	const int64_t frame_max = (int64_t)frame + FRAME_SLACK;
 
@@ -271,8 +278,8 @@ make_listener(void *ctx, enum admit_at at, const char *endpoint, const struct id
 	s = zmq_socket(ctx, ZMQ_ROUTER);
 	if (!s)
 		return -zmq_errno();
-	r = set_common(s, endpoint, heartbeat_ms, admit_frame_max(at),
-		endpoint_is_local(endpoint) ? QUEUE_IN_MAX : 0,
+	r = set_common(s, endpoint, heartbeat_ms, at == ADMIT_COORDINATOR ? SELDOM : 1,
+		admit_frame_max(at), endpoint_is_local(endpoint) ? QUEUE_IN_MAX : 0,
 		at == ADMIT_WORKER ? QUEUE_OUT_WORKER_MAX : QUEUE_MAX);
 	if (r < 0)
 		return r;
@@ -380,7 +387,7 @@ set_client(void *s, const struct identity *id, const char *server_curve)
 /* A socket ready to connect to endpoint. */
 static int
 make_client(void *ctx, const char *endpoint, const struct identity *id, const char *server_curve,
-	int heartbeat_ms, void **ret)
+	int heartbeat_ms, int seldom, void **ret)
 {
 	_cleanup_(socket_closep) void *s = NULL;
 	int r;
@@ -390,7 +397,7 @@ make_client(void *ctx, const char *endpoint, const struct identity *id, const ch
 	s = zmq_socket(ctx, ZMQ_DEALER);
 	if (!s)
 		return -zmq_errno();
-	r = set_common(s, endpoint, heartbeat_ms,
+	r = set_common(s, endpoint, heartbeat_ms, seldom,
 		wire_frame_max(WIRE_FROM_COORDINATOR | WIRE_FROM_WORKER), QUEUE_MAX, QUEUE_MAX);
 	if (r < 0)
 		return r;
@@ -419,7 +426,7 @@ socket_connect(void *ctx, const char *endpoint, const struct identity *id, const
 	_cleanup_(socket_closep) void *s = NULL;
 	int r;
 
-	r = make_client(ctx, endpoint, id, server_curve, heartbeat_ms, &s);
+	r = make_client(ctx, endpoint, id, server_curve, heartbeat_ms, 1, &s);
 	if (r < 0)
 		return r;
 	if (zmq_connect(s, endpoint) < 0)
@@ -428,15 +435,16 @@ socket_connect(void *ctx, const char *endpoint, const struct identity *id, const
 	return 0;
 }
 
-int
-socket_connect_monitored(void *ctx, const char *endpoint, const struct identity *id,
-	const char *server_curve, int heartbeat_ms, void **ret_socket, struct monitor **ret_monitor)
+static int
+connect_monitored(void *ctx, const char *endpoint, const struct identity *id,
+	const char *server_curve, int heartbeat_ms, int seldom, void **ret_socket,
+	struct monitor **ret_monitor)
 {
 	_cleanup_(socket_closep) void *s = NULL;
 	_cleanup_(monitor_freep) struct monitor *w = NULL;
 	int r;
 
-	r = make_client(ctx, endpoint, id, server_curve, heartbeat_ms, &s);
+	r = make_client(ctx, endpoint, id, server_curve, heartbeat_ms, seldom, &s);
 	if (r < 0)
 		return r;
 	r = monitor_new(ctx, s, &w);
@@ -447,6 +455,22 @@ socket_connect_monitored(void *ctx, const char *endpoint, const struct identity 
 	*ret_monitor = steal_ptr(w);
 	*ret_socket = steal_ptr(s);
 	return 0;
+}
+
+int
+socket_connect_monitored(void *ctx, const char *endpoint, const struct identity *id,
+	const char *server_curve, int heartbeat_ms, void **ret_socket, struct monitor **ret_monitor)
+{
+	return connect_monitored(
+		ctx, endpoint, id, server_curve, heartbeat_ms, 1, ret_socket, ret_monitor);
+}
+
+int
+socket_connect_talking(void *ctx, const char *endpoint, const struct identity *id,
+	const char *server_curve, int heartbeat_ms, void **ret_socket, struct monitor **ret_monitor)
+{
+	return connect_monitored(
+		ctx, endpoint, id, server_curve, heartbeat_ms, SELDOM, ret_socket, ret_monitor);
 }
 
 static int
