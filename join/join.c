@@ -34,7 +34,7 @@ struct joining {
 	const struct join_program *program;
 	const char *name, *identity, *config, *wait, *id_file; /* as given */
 	struct buf id_token;
-	bool print, json, help;
+	bool only, print, json, help;
 	const char *endpoint; /* NULL: it is looked for on the network, by the key */
 	struct found *found;  /* then */
 	bool look_only;	      /* what is there is listed, and that is all */
@@ -74,7 +74,16 @@ usage_error(const struct joining *j)
 
 /* ---- the command line */
 
-enum { OPT_NAME = 256, OPT_IDENTITY, OPT_CONFIG, OPT_WAIT, OPT_ID_TOKEN, OPT_PRINT, OPT_JSON };
+enum {
+	OPT_NAME = 256,
+	OPT_IDENTITY,
+	OPT_CONFIG,
+	OPT_WAIT,
+	OPT_ID_TOKEN,
+	OPT_ONLY,
+	OPT_PRINT,
+	OPT_JSON
+};
 
 static bool
 take_option(struct joining *j, int o)
@@ -94,6 +103,9 @@ take_option(struct joining *j, int o)
 		return true;
 	case OPT_ID_TOKEN:
 		j->id_file = optarg;
+		return true;
+	case OPT_ONLY:
+		j->only = true;
 		return true;
 	case OPT_PRINT:
 		j->print = true;
@@ -223,8 +235,9 @@ parse(struct joining *j, int argc, char **argv)
 		{ "config", required_argument, NULL, OPT_CONFIG },
 		{ "wait", required_argument, NULL, OPT_WAIT },
 		{ "id-token", required_argument, NULL, OPT_ID_TOKEN },
-		{ "print", no_argument, NULL, OPT_PRINT }, { "json", no_argument, NULL, OPT_JSON },
-		{ "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
+		{ "only", no_argument, NULL, OPT_ONLY }, { "print", no_argument, NULL, OPT_PRINT },
+		{ "json", no_argument, NULL, OPT_JSON }, { "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 } };
 	int o, status;
 
 	while ((o = getopt_long(argc, argv, "h", longs, NULL)) != -1)
@@ -304,6 +317,7 @@ prepare(struct joining *j)
 	j->settle.identity = j->program->identity;
 	j->settle.given_identity = given;
 	j->settle.conf = j->conf;
+	j->settle.only = j->only;
 	if (j->identity && !given)
 		return fail(j, JOIN_FAILED, "out of memory");
 	identity_default_name(name);

@@ -27,6 +27,8 @@ struct join_program {
 	"      --identity FILE  its keys, which are made if they are not there\n"                  \
 	"      --config FILE    set the lines in this configuration file, instead of the\n"        \
 	"                       default one\n"                                                     \
+	"      --only           use this coordinator alone: the others of the configuration go;\n" \
+	"                       else it is one more, tried after them\n"                           \
 	"      --wait SECONDS   for the coordinator, 15\n"                                         \
 	"      --print          print the lines of the configuration, and set none\n"              \
 	"      --json           say what was done as one JSON object\n"                            \

@@ -27,6 +27,7 @@ settle_done(struct settle *s)
 	free(s->coordinator_path);
 	free(s->endpoints);
 	free(s->keys);
+	coordinators_done(&s->all);
 }
 
 static bool
@@ -190,11 +191,17 @@ place_for(const struct settle *s, const struct identity *coordinator)
 int
 settle_coordinator(struct settle *s, const struct identity *coordinator, char **ret_why)
 {
-	const char *set = set_coordinator_key(s);
-	int r;
+	int r = coordinators_parse(
+		s->section, set_coordinator(s), set_coordinator_key(s), &s->all, ret_why);
 
-	/* of several, in the file that has it already, or in one of its own */
-	s->coordinator_path = holds(set, coordinator) ? strdup(set) : place_for(s, coordinator);
+	if (r < 0)
+		return r;
+	/* in the file that has it already, or in one of its own */
+	for (size_t i = 0; !s->coordinator_path && i < s->all.n; i++)
+		if (holds(s->all.v[i].key, coordinator))
+			r = str_copy(s->all.v[i].key, &s->coordinator_path);
+	if (!s->coordinator_path && r == 0)
+		s->coordinator_path = place_for(s, coordinator);
 	if (!s->coordinator_path)
 		return why_set(ret_why, -ENOMEM, "out of memory");
 	if (holds(s->coordinator_path, coordinator))
@@ -223,27 +230,55 @@ add_item(struct buf *b, const char *item)
 	return buf_addf(b, "%s%s", b->n ? ", " : "", item);
 }
 
-/* Of several coordinators the lists with this one in them; -ENOSPC: there are too many. */
+/* Whether that one of the configuration is the coordinator that was joined: at the same place, or
+ * with the same key. */
+static bool
+is_own(const struct settle *s, const struct coordinator_at *c, const char *endpoint)
+{
+	return streq(c->endpoint, endpoint) || (c->key && streq(c->key, s->coordinator_path));
+}
+
+/* One on TCP whose key is not named is of no use to anybody. */
+static bool
+is_usable(const struct coordinator_at *c)
+{
+	return c->key || starts_with(c->endpoint, "ipc://");
+}
+
+/* Its key's file stands for none, or as many are named as there are coordinators. */
 static int
-join_lists(struct settle *s, const struct coordinators *all, const char *endpoint)
+add_both(struct buf *endpoints, const char *endpoint, struct buf *keys, const char *key)
+{
+	int r = add_item(endpoints, endpoint);
+
+	return r < 0 ? r : add_item(keys, key);
+}
+
+/* The lists with this one in them: at its own place, or behind the others. -ENOSPC: there are too
+ * many. */
+static int
+join_lists(struct settle *s, const char *endpoint)
 {
 	_cleanup_(buf_done) struct buf endpoints = BUF_INIT, keys = BUF_INIT;
 	bool there = false;
+	size_t n = 0;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < all->n; i++) {
-		bool is = streq(all->v[i].endpoint, endpoint);
+	for (size_t i = 0; r == 0 && !s->only && i < s->all.n; i++) {
+		const struct coordinator_at *c = &s->all.v[i];
+		bool own = is_own(s, c, endpoint);
 
-		there |= is;
-		r = add_item(&endpoints, all->v[i].endpoint);
-		if (r == 0)
-			r = add_item(
-				&keys, is || !all->v[i].key ? s->coordinator_path : all->v[i].key);
+		if ((own && there) || (!own && !is_usable(c)))
+			continue;
+		there |= own;
+		n++;
+		r = add_both(&endpoints, own ? endpoint : c->endpoint, &keys,
+			own || !c->key ? s->coordinator_path : c->key);
 	}
 	if (r == 0 && !there)
-		r = all->n < COORDINATORS_MAX ? add_item(&endpoints, endpoint) : -ENOSPC;
-	if (r == 0 && !there)
-		r = add_item(&keys, s->coordinator_path);
+		r = n < COORDINATORS_MAX
+			    ? add_both(&endpoints, endpoint, &keys, s->coordinator_path)
+			    : -ENOSPC;
 	if (r < 0)
 		return r;
 	s->endpoints = (char *)endpoints.p;
@@ -256,21 +291,12 @@ int
 settle_lines(struct settle *s, const char *endpoint, struct settle_line ret[SETTLE_LINES],
 	char **ret_why)
 {
-	_cleanup_(coordinators_done) struct coordinators all = COORDINATORS_INIT;
-	int r = coordinators_parse(
-		s->section, set_coordinator(s), set_coordinator_key(s), &all, ret_why);
+	int r = join_lists(s, endpoint);
 
-	if (r == 0 && all.n > 1)
-		r = join_lists(s, &all, endpoint);
-	else if (r == 0)
-		r = str_copy(endpoint, &s->endpoints) < 0 ||
-				    str_copy(s->coordinator_path, &s->keys) < 0
-			    ? -ENOMEM
-			    : 0;
 	if (r < 0)
-		return *ret_why ? r
-				: why_set(ret_why, r, "%s: [%s] coordinator: %s", s->config,
-					  s->section, strerror(-r));
+		return why_set(ret_why, r, "%s: [%s] coordinator: %s", s->config, s->section,
+			r == -ENOSPC ? "it names as many as it may; --only names this one alone"
+				     : strerror(-r));
 	say_line(&ret[0], "coordinator", s->endpoints, set_coordinator(s));
 	say_line(&ret[1], "coordinator_key", s->keys, set_coordinator_key(s));
 	say_line(&ret[2], "identity", s->identity_path, set_identity(s));

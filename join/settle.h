@@ -5,6 +5,7 @@
 #define DRAY_JOIN_SETTLE_H
 
 #include "common/conf/conf.h"
+#include "common/conf/coordinators.h"
 #include "keys/identity.h"
 
 /* Which of the programs of a machine it is. */
@@ -15,8 +16,10 @@ struct settle {
 	const char *given_identity; /* by an option; NULL: as the configuration says */
 	char *config, *dir;	    /* the file whose lines are set, and its directory */
 	char *identity_path, *coordinator_path;
-	char *endpoints, *keys; /* of settle_lines */
-	bool made;		/* the identity is new */
+	bool only;		 /* it is to be the only coordinator */
+	struct coordinators all; /* what the configuration names, of settle_coordinator */
+	char *endpoints, *keys;	 /* of settle_lines */
+	bool made;		 /* the identity is new */
 };
 
 /* Finds the files. 0; -errno, and why. */
@@ -36,8 +39,9 @@ struct settle_line {
 	char was[512];
 	bool changed;
 };
-/* What the configuration has to say, for that endpoint. Where it has several coordinators they
- * stay: this one has its key there, or is one more. 0; -errno, and why. */
+/* What the configuration has to say, for that endpoint, after settle_coordinator. Coordinators that
+ * it names stay, unless `only` is set: this one takes the place of the one with its endpoint or its
+ * key, or is one more, the last choice. 0; -errno, and why. */
 int settle_lines(struct settle *s, const char *endpoint, struct settle_line ret[SETTLE_LINES],
 	char **ret_why);
 /* The same for one that was found on the network: where no endpoints are set the line becomes
