@@ -1,8 +1,10 @@
 /* drayctl status: the farm in a dozen lines. */
 #include "config.h"
 
+#include <errno.h>
 #include <stdio.h>
 
+#include "client/wrap/farm_state.h"
 #include "common/conf/coordinators.h"
 #include "common/text/show.h"
 #include "drayctl/ctl.h"
@@ -17,6 +19,7 @@ struct each {
 	const char *endpoint;
 	bool used, answers;
 	uint64_t up_ms;
+	uint64_t away_ms; /* for so long it has not answered this user; 0: it has, or not known */
 	char *why;
 };
 
@@ -24,6 +27,22 @@ struct several {
 	struct coordinators all;
 	struct each v[COORDINATORS_MAX];
 };
+
+/* As each of this user's clients does: the first that finds it so says since when. */
+static void
+note(const struct ctl *c, struct each *e, int r)
+{
+	bool up = false;
+	uint64_t ms = 0;
+
+	/* one that refuses this key has answered */
+	if (r < 0 && r != -ENOTCONN && r != -ETIMEDOUT)
+		return;
+	farm_state_set(c->conf->client.cache_dir, e->endpoint, e->answers);
+	if (!e->answers && farm_state_since(c->conf->client.cache_dir, e->endpoint, &up, &ms) &&
+		!up)
+		e->away_ms = MAX2(ms, (uint64_t)1);
+}
 
 static void
 ask_one(const struct ctl *c, struct each *e)
@@ -43,6 +62,7 @@ ask_one(const struct ctl *c, struct each *e)
 	e->answers = r == 0;
 	if (r == 0)
 		e->up_ms = ((const Dray__AdminView *)m.body)->up_ms;
+	note(c, e, r);
 	link_free(other.link);
 }
 
@@ -87,12 +107,13 @@ json_each(const struct several *s)
 	for (size_t i = 0; s->all.n > 1 && i < s->all.n; i++) {
 		const struct each *e = &s->v[i];
 
-		json_array_append_new(
-			list, json_pack("{s:o, s:b, s:b, s:o, s:o}", "endpoint",
-				      ctl_json_text(e->endpoint), "answered", (int)e->used,
-				      "reachable", (int)e->answers, "up_ms",
-				      e->answers ? ctl_json_number(e->up_ms) : json_null(), "error",
-				      e->why ? ctl_json_text(e->why) : json_null()));
+		json_array_append_new(list,
+			json_pack("{s:o, s:b, s:b, s:o, s:o, s:o}", "endpoint",
+				ctl_json_text(e->endpoint), "answered", (int)e->used, "reachable",
+				(int)e->answers, "up_ms",
+				e->answers ? ctl_json_number(e->up_ms) : json_null(), "away_ms",
+				e->away_ms ? ctl_json_number(e->away_ms) : json_null(), "error",
+				e->why ? ctl_json_text(e->why) : json_null()));
 	}
 	return list;
 }
@@ -102,14 +123,16 @@ print_each(const struct several *s)
 {
 	for (size_t i = 0; s->all.n > 1 && i < s->all.n; i++) {
 		const struct each *e = &s->v[i];
-		char up[SHOW_SIZE];
+		char up[SHOW_SIZE], away[SHOW_SIZE];
 
 		show_time(e->up_ms * MS_US, up);
+		show_time(e->away_ms * MS_US, away);
 		if (e->answers)
 			printf("%s  %s, up %s%s\n", i ? "        " : "one of  ", e->endpoint, up,
 				e->used ? ": this one" : "");
 		else
-			printf("%s  %s: not reachable\n", i ? "        " : "one of  ", e->endpoint);
+			printf("%s  %s: not reachable%s%s\n", i ? "        " : "one of  ",
+				e->endpoint, e->away_ms ? ", for " : "", e->away_ms ? away : "");
 	}
 }
 

@@ -388,6 +388,8 @@ try_once(struct dispatch *d, const struct placement *place, unsigned number)
 		return again;
 	snprintf(d->rep->worker, sizeof(d->rep->worker), "%s", place->worker);
 	snprintf(d->rep->worker_key, sizeof(d->rep->worker_key), "%s", place->curve);
+	snprintf(d->rep->coordinator, sizeof(d->rep->coordinator), "%s",
+		farm_at(d->farm) ? farm_at(d->farm) : "");
 	remote_run(&in, &res);
 	log_info("crate=%s worker=%s end=%d status=%d %s", d->call.crate_name, place->worker,
 		(int)res.end, res.status, res.text);

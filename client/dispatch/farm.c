@@ -106,6 +106,8 @@ farm_open_at(void *zctx, const struct conf *conf, size_t i, struct farm **ret, c
 		&f->monitor);
 	if (r < 0)
 		return why(ret_why, "cannot connect", strerror(-r));
+	if (all.n > 1)
+		f->at = steal_ptr(all.v[i].endpoint);
 	*ret = steal_ptr(f);
 	return 0;
 }
@@ -128,6 +130,7 @@ farm_close(struct farm *f, int flush_ms)
 		zmq_setsockopt(f->socket, ZMQ_LINGER, &flush_ms, sizeof(flush_ms));
 	socket_closep(&f->socket);
 	identity_done(&f->identity);
+	free(f->at);
 	free(f->crate);
 	free(f->kind);
 	free(f->key);
@@ -148,6 +151,12 @@ farm_identity(const struct farm *f)
 	if (f->seat)
 		return f->line->identity(f->seat);
 	return f->has_identity ? &f->identity : NULL;
+}
+
+const char *
+farm_at(const struct farm *f)
+{
+	return f->seat ? f->line->at(f->seat) : f->at;
 }
 
 bool

@@ -43,8 +43,10 @@ void farm_close(struct farm *f, int flush_ms);
 void farm_closep(struct farm **f); /* with 0 */
 
 const struct identity *farm_identity(const struct farm *f); /* NULL: none (ipc) */
-bool farm_welcomed(const struct farm *f);		    /* it has answered */
-bool farm_wrong(const struct farm *f); /* farm_wait failed since it could not be reached */
+/* The endpoint of the coordinator that the job was asked for at; NULL: there is one alone. */
+const char *farm_at(const struct farm *f);
+bool farm_welcomed(const struct farm *f); /* it has answered */
+bool farm_wrong(const struct farm *f);	  /* farm_wait failed since it could not be reached */
 
 struct farm_job {
 	char id[JOB_ID_SIZE]; /* filled by farm_request */

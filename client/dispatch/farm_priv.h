@@ -27,6 +27,7 @@ struct farm_line {
 	enum monitor_event (*event)(struct hub_seat *s);
 	int (*fd)(const struct hub_seat *s); /* readable: there is mail, or an event */
 	const struct identity *(*identity)(const struct hub_seat *s);
+	const char *(*at)(const struct hub_seat *s); /* as farm_at */
 	void (*name)(struct hub_seat *s, const char *job);
 	void (*leave)(struct hub_seat *s); /* what was sent still leaves */
 };
@@ -39,6 +40,7 @@ struct farm {
 	struct identity identity;
 	bool has_identity;
 	char *key, *key_dir; /* of the coordinator, with what comes after it; may be NULL */
+	char *at; /* NULL: there is one coordinator alone, or a seat */
 	enum farm_state_now state;
 	bool greeted;  /* Hello is sent already */
 	bool lost;     /* since Hello was said: on the next connection it is due again */

@@ -403,6 +403,17 @@ seat_fd(const struct hub_seat *s)
 	return s->fd;
 }
 
+static const char *
+seat_at(const struct hub_seat *s)
+{
+	size_t way;
+
+	pthread_mutex_lock(&s->hub->lock);
+	way = s->way;
+	pthread_mutex_unlock(&s->hub->lock);
+	return s->hub->n_ways > 1 ? s->hub->coordinators.v[way].endpoint : NULL;
+}
+
 static const struct identity *
 seat_identity(const struct hub_seat *s)
 {
@@ -459,6 +470,7 @@ static const struct farm_line line = { .send = seat_send,
 	.event = seat_event,
 	.fd = seat_fd,
 	.identity = seat_identity,
+	.at = seat_at,
 	.name = seat_name,
 	.leave = seat_leave };
 

@@ -18,6 +18,7 @@
 #include "client/dispatch/hub_priv.h"
 #include "client/wrap/farm_state.h"
 #include "common/clock.h"
+#include "common/log/log.h"
 
 #define STAGGER_MS 100 /* between the first tries of the others */
 #define AGAIN_MS 30000 /* after a refusal: libzmq does not try again by itself */
@@ -265,6 +266,11 @@ take(struct hub *h, size_t i)
 	struct wire_msg m = WIRE_MSG_INIT;
 	bool up = was->since_ms != 0, mute = h->mute_ms != 0;
 
+	log_info("coordinator=%s is asked from now on, not %s, which %s",
+		h->coordinators.v[i].endpoint, h->coordinators.v[old].endpoint,
+		!silent_since(h) ? "is not the first choice"
+		: up		 ? "says nothing"
+				 : "is away");
 	/* what was asked for there goes there before it is taken back */
 	hub_send_all(h);
 	pthread_mutex_lock(&h->lock);

@@ -107,6 +107,7 @@ ledger_take(const struct ledger *shared, struct ledger *ret)
 	ret->why[sizeof(ret->why) - 1] = '\0';
 	ret->worker[sizeof(ret->worker) - 1] = '\0';
 	ret->worker_key[sizeof(ret->worker_key) - 1] = '\0';
+	ret->coordinator[sizeof(ret->coordinator) - 1] = '\0';
 	ret->staging[sizeof(ret->staging) - 1] = '\0';
 	ret->rmeta[sizeof(ret->rmeta) - 1] = '\0';
 	ret->rmeta_worker[sizeof(ret->rmeta_worker) - 1] = '\0';

@@ -24,7 +24,7 @@
 #include "common/digest.h"
 #include "common/log/joblog.h"
 
-#define LEDGER_MAGIC 0x37594152u /* changes with the layout */
+#define LEDGER_MAGIC 0x38594152u /* changes with the layout */
 #define LEDGER_ATTEMPTS 4
 
 /* In the staging directory. */
@@ -43,8 +43,9 @@ struct ledger {
 	uint32_t n_links; /* link calls under staging: link-0, link-1, … */
 	char why[256];	  /* for LEDGER_HOME: the reason, for the job log */
 	char worker[80];
-	char worker_key[48]; /* its public key, which the connection has proved; "": over a Unix
-				socket there is none */
+	char worker_key[48];   /* its public key, which the connection has proved; "": over a Unix
+				  socket there is none */
+	char coordinator[256]; /* which of several has named the worker; "": there is one */
 	char attempt[LEDGER_ATTEMPTS][192]; /* failed tries: "worker: reason" */
 	uint32_t n_attempts;
 

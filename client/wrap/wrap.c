@@ -116,6 +116,7 @@ fill_from_ledger(const struct wrap *w, struct joblog_entry *e)
 	const struct ledger *r = &w->ledger;
 
 	e->worker = *r->worker ? r->worker : NULL;
+	e->coordinator = *r->worker && *r->coordinator ? r->coordinator : NULL;
 	e->half = r->half;
 	e->rmeta_us = r->rmeta_us;
 	e->pack_us = r->pack_us;

@@ -161,6 +161,7 @@ object_of(const struct joblog_entry *e)
 	add_text(o, "key", e->key, &failed);
 	add_text(o, "worker", e->worker, &failed);
 	add_text(o, "worker_key", e->worker_key, &failed);
+	add_text(o, "coordinator", e->coordinator, &failed);
 	if (e->half)
 		add_number(o, "half", e->half, &failed);
 	add_text(o, "linker", e->linker, &failed);

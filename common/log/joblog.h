@@ -20,13 +20,14 @@ struct joblog_entry {
 	const char *package; /* name and version, "ripgrep 14.1.1"; may be NULL */
 	const char *kind; /* lib bin test build-script proc-macro cdylib dylib staticlib check probe
 			     script-run */
-	const char *where;	/* cache, farm, local, passthrough */
-	const char *why;	/* reason for that place; may be NULL */
-	const char *queue_why;	/* the quota that it waited for; may be NULL */
-	const char *worker;	/* NULL unless a worker was used */
-	const char *worker_key; /* of the worker whose answer it is made of, of a hit, too; may be
-				   NULL */
-	uint64_t half;		/* process id of the resident farm half that had it; 0: none */
+	const char *where;	 /* cache, farm, local, passthrough */
+	const char *why;	 /* reason for that place; may be NULL */
+	const char *queue_why;	 /* the quota that it waited for; may be NULL */
+	const char *worker;	 /* NULL unless a worker was used */
+	const char *worker_key;	 /* of the worker whose answer it is made of, of a hit, too; may be
+				    NULL */
+	const char *coordinator; /* which of several has named the worker; NULL: there is one */
+	uint64_t half;		 /* process id of the resident farm half that had it; 0: none */
 	const char *linker;    /* what linked it here: mold lld rustc project; NULL when nothing was
 				  linked */
 	const char *out_dir;   /* may be NULL */
