@@ -19,10 +19,6 @@
 #define AGAIN_MS 5000
 /* Clocks that differ by more are logged. */
 #define APART_S 60
-/* A coordinator wakes up for each heartbeat that comes alone. All its workers therefore send them
- * in two moments of each interval, by its own clock; not all in one, or what comes then would
- * wait for thousands. */
-#define MOMENTS 2
 /* Between heartbeats that tell of slots which other coordinators' jobs took or left. */
 #define TELL_MS 20
 
@@ -406,16 +402,13 @@ memory_available(void)
 	return kb * 1024;
 }
 
-/* When the next heartbeat is due: at most an interval later, and no sooner than after a half of
- * one, so that clocks which are corrected a little do not make it two. */
-static uint64_t
-next_beat(const struct link_up *l, uint64_t now)
+uint64_t
+link_up_next(uint64_t now, uint64_t time_ms, uint64_t beat_ms, unsigned moment)
 {
-	uint64_t moment = l->instance[0] % MOMENTS * l->beat_ms / MOMENTS, next = now + l->beat_ms;
-	uint64_t over = (ticket_clock_get(&l->clock, next, next) + l->beat_ms - moment) %
-			l->beat_ms;
+	uint64_t at = moment % LINK_UP_MOMENTS * beat_ms / LINK_UP_MOMENTS;
+	uint64_t over = (time_ms % beat_ms + beat_ms - at) % beat_ms;
 
-	return next - MIN2(over, l->beat_ms / 2);
+	return now + beat_ms - MIN2(over, beat_ms / 2);
 }
 
 static void
@@ -425,7 +418,8 @@ beat(struct link_up *l, uint64_t now, const struct link_up_news *news)
 	double load = 0;
 
 	l->last_beat = now;
-	l->next_beat = next_beat(l, now);
+	l->next_beat = link_up_next(
+		now, ticket_clock_get(&l->clock, now, now), l->beat_ms, l->instance[0]);
 	l->elsewhere = news->elsewhere;
 	if (!l->welcomed && now >= l->next_register)
 		register_now(l, now);

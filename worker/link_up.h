@@ -76,6 +76,13 @@ const char *link_up_refusal(const struct link_up *l); /* its last refusal, or NU
 /* Whether other clients wait for its slots, as the coordinator said last. */
 bool link_up_wanted(const struct link_up *l);
 
+/* When the heartbeat after one at `now` is due; time_ms: the coordinator's time then. A coordinator
+ * wakes up for each that comes alone. All its workers therefore send theirs in a few moments of
+ * each interval, by its clock; not all in one, or what comes then would wait for thousands. At most
+ * an interval later, and at least half of one. */
+#define LINK_UP_MOMENTS 2
+uint64_t link_up_next(uint64_t now, uint64_t time_ms, uint64_t beat_ms, unsigned moment);
+
 /* Without a link these do nothing: the next registration says what runs. */
 void link_up_job_started(struct link_up *l, const char *job, bool twin);
 /* Of a sample: it was opened; compiles: its compiler runs. */

@@ -373,6 +373,29 @@ test_found_without_key(void **state)
 	set_keys(w, "b", "same");
 	assert_int_equal(upstreams_load(&w->s, &error), -EINVAL);
 	assert_non_null(strstr(error, "have one key"));
+/* Wherever they begin, and whatever their own clocks say: after two heartbeats they come together.
+ */
+static void
+test_heartbeats_meet(void **state)
+{
+	(void)state;
+	for (uint64_t beat = 50; beat <= 1000; beat += 950)
+		for (uint64_t skew = 0; skew < 5000; skew += 7)
+			for (unsigned moment = 0; moment < 4; moment++) {
+				uint64_t now = 123456, next = now;
+
+				for (unsigned i = 0; i < 3; i++) {
+					now = next;
+					next = link_up_next(now, now + skew, beat, moment);
+					assert_in_range(next - now, beat - beat / 2, beat);
+				}
+				assert_int_equal((next + skew) % beat,
+					moment % LINK_UP_MOMENTS * beat / LINK_UP_MOMENTS);
+				/* and a timer that is late does not make it later each time */
+				next = link_up_next(next + 3, next + 3 + skew, beat, moment);
+				assert_int_equal((next + skew) % beat,
+					moment % LINK_UP_MOMENTS * beat / LINK_UP_MOMENTS);
+			}
 }
 
 int
@@ -380,6 +403,7 @@ main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, done)
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_heartbeats_meet),
 		TEST(test_whose_ticket),
 		TEST(test_books),
 		TEST(test_who_is_named),
