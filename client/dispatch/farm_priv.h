@@ -40,7 +40,7 @@ struct farm {
 	struct identity identity;
 	bool has_identity;
 	char *key, *key_dir; /* of the coordinator, with what comes after it; may be NULL */
-	char *at; /* NULL: there is one coordinator alone, or a seat */
+	char *at;	     /* NULL: there is one coordinator alone, or a seat */
 	enum farm_state_now state;
 	bool greeted;  /* Hello is sent already */
 	bool lost;     /* since Hello was said: on the next connection it is due again */

@@ -373,6 +373,8 @@ test_found_without_key(void **state)
 	set_keys(w, "b", "same");
 	assert_int_equal(upstreams_load(&w->s, &error), -EINVAL);
 	assert_non_null(strstr(error, "have one key"));
+}
+
 /* Wherever they begin, and whatever their own clocks say: after two heartbeats they come together.
  */
 static void
