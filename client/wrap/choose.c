@@ -155,8 +155,9 @@ choose(const struct conf *conf, const struct rustc_call *call, struct slots *slo
 		    conf->client.connect_ms, &ret->probe) == FARM_DOWN) {
 		ret->why = "farm unreachable";
 		/* it may be elsewhere by now */
-		if (conf->client.discovers)
-			(void)find_again(conf->client.cache_dir, FIND_LACK_MS, NULL);
+		if (conf->client.discovers &&
+			find_again(conf->client.cache_dir, FIND_LACK_MS, NULL))
+			farm_state_expire(conf->client.cache_dir);
 		return;
 	}
 	ret->place = PLACE_FARM;

@@ -2,18 +2,23 @@
  * or that comes from the future (another boot), counts as none. */
 #include "config.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "client/wrap/farm_state.h"
 #include "common/fs.h"
 #include "common/process/proc.h"
 
+#define STAMP_PREFIX "farm-"
+#define PROBE_SUFFIX ".probe"
 #define STAMP_MAX 128
+#define EXPIRE_S 3600
 #define LOOK_AGAIN_MS 5
 /* A prober tells within connect_ms of its start, or dies and lets go of the lock. A process that
  * waits for it goes by that news; this bound, in connect_ms, is for a machine so busy that starting
@@ -49,7 +54,8 @@ stamp_path(const char *cache_dir, const char *endpoint, const char *suffix)
 	char *path;
 
 	if (!cache_dir || !endpoint ||
-		asprintf(&path, "%s/farm-%016" PRIx64 "%s", cache_dir, hash(endpoint), suffix) < 0)
+		asprintf(&path, "%s/" STAMP_PREFIX "%016" PRIx64 "%s", cache_dir, hash(endpoint),
+			suffix) < 0)
 		return NULL;
 	return path;
 }
@@ -146,7 +152,7 @@ farm_state_begin(const char *cache_dir, const char *endpoint, uint64_t retry_s, 
 	int *ret_probe)
 {
 	_cleanup_(freep) char *path = stamp_path(cache_dir, endpoint, "");
-	_cleanup_(freep) char *probe_path = stamp_path(cache_dir, endpoint, ".probe");
+	_cleanup_(freep) char *probe_path = stamp_path(cache_dir, endpoint, PROBE_SUFFIX);
 	_cleanup_(closep) int probe = -1;
 	uint64_t now = boot_ms(), end = now + connect_ms * PATIENCE;
 	uint64_t look = now + LOOK_AT_PROBER_MS;
@@ -217,10 +223,42 @@ void
 farm_state_forget(const char *cache_dir, const char *endpoint)
 {
 	_cleanup_(freep) char *path = stamp_path(cache_dir, endpoint, "");
-	_cleanup_(freep) char *probe = stamp_path(cache_dir, endpoint, ".probe");
+	_cleanup_(freep) char *probe = stamp_path(cache_dir, endpoint, PROBE_SUFFIX);
 
 	if (path)
 		unlink(path);
 	if (probe)
 		unlink(probe);
+}
+
+/* farm-<16 hex digits>, or that and .probe. */
+static bool
+is_stamp_name(const char *name)
+{
+	size_t n;
+
+	if (!starts_with(name, STAMP_PREFIX))
+		return false;
+	name += strlen(STAMP_PREFIX);
+	n = strspn(name, "0123456789abcdef");
+	return n == 16 && (!name[n] || streq(name + n, PROBE_SUFFIX));
+}
+
+void
+farm_state_expire(const char *cache_dir)
+{
+	_cleanup_(closedirp) DIR *d = cache_dir ? opendir(cache_dir) : NULL;
+	time_t now = time(NULL);
+	const struct dirent *e;
+	struct stat st;
+
+	while (d && (e = readdir(d))) {
+		_cleanup_(freep) char *path = NULL;
+
+		if (!is_stamp_name(e->d_name) || !(path = path_join(cache_dir, e->d_name)) ||
+			lstat(path, &st) < 0 || now - st.st_mtime < EXPIRE_S)
+			continue;
+		if (ends_with(e->d_name, PROBE_SUFFIX) || read_stamp(path, 0) != STAMP_UP)
+			unlink(path);
+	}
 }

@@ -41,5 +41,8 @@ bool farm_state_since(const char *cache_dir, const char *endpoint, bool *ret_up,
 void farm_state_set(const char *cache_dir, const char *endpoint, bool up);
 /* Removes what is noted of an endpoint that will not come back. */
 void farm_state_forget(const char *cache_dir, const char *endpoint);
+/* Removes what is noted of endpoints that do not answer, and of which nothing was noted for an
+ * hour: those that are found on the network come and go. */
+void farm_state_expire(const char *cache_dir);
 
 #endif

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "client/wrap/farm_state.h"
 #include "common/conf/conf.h"
 #include "common/log/log.h"
 #include "common/share.h"
@@ -56,7 +57,8 @@ look_again(const struct conf *conf)
 {
 	const char *at = conf->client.coordinator;
 
-	(void)find_again(conf->client.cache_dir, at && *at ? FIND_FRESH_MS : FIND_LACK_MS, NULL);
+	if (find_again(conf->client.cache_dir, at && *at ? FIND_FRESH_MS : FIND_LACK_MS, NULL))
+		farm_state_expire(conf->client.cache_dir);
 }
 
 int

@@ -20,6 +20,7 @@
 #include "client/wrap/farm_state.h"
 #include "common/clock.h"
 #include "common/fs.h"
+#include "common/strv.h"
 
 #define FARM "tcp://127.0.0.1:7420"
 
@@ -104,6 +105,50 @@ test_down_is_for_everybody_until_it_expires(void **state)
 	farm_state_set(dir, FARM, true);
 	assert_int_equal(begin(0, &second), FARM_TRY);
 	close(probe);
+}
+
+/* Makes all that lies there two hours old; returns how many begin with that. */
+static unsigned
+age(const char *prefix, bool older)
+{
+	_cleanup_(strv_done) struct strv names = STRV_INIT;
+	struct timespec then[2] = { { time(NULL) - 7200, 0 }, { time(NULL) - 7200, 0 } };
+	unsigned n = 0;
+
+	assert_int_equal(fs_list_dir(dir, &names), 0);
+	for (size_t i = 0; i < names.n; i++) {
+		_cleanup_(freep) char *path = path_join(dir, names.v[i]);
+
+		if (!starts_with(names.v[i], prefix))
+			continue;
+		n++;
+		if (older)
+			assert_int_equal(utimensat(AT_FDCWD, path, then, 0), 0);
+	}
+	return n;
+}
+
+static void
+test_what_is_noted_of_those_that_went_expires(void **state)
+{
+	static const char others[] = "farm-0123456789abcdef.other";
+	_cleanup_(freep) char *other = path_join(dir, others);
+	int probe = -1;
+
+	farm_state_set(dir, FARM, true);
+	farm_state_set(dir, "tcp://10.0.0.1:1", false);
+	assert_int_equal(farm_state_begin(dir, "tcp://10.0.0.1:2", 30, 10, &probe), FARM_TRY);
+	close(probe);
+	assert_int_equal(fs_write_atomic(other, "x", 1, 0600), 0);
+	assert_int_equal(age("farm-", true), 4);
+	farm_state_set(dir, "tcp://10.0.0.1:3", false);
+	farm_state_expire(dir);
+	assert_true(farm_state_is_up(dir, FARM));
+	assert_false(farm_state_is_down(dir, "tcp://10.0.0.1:1", 30));
+	assert_true(farm_state_is_down(dir, "tcp://10.0.0.1:3", 30));
+	assert_true(fs_exists(other));
+	assert_int_equal(age("farm-", false), 3);
+	farm_state_expire(NULL);
 }
 
 static void
@@ -454,6 +499,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_up_is_for_everybody, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_what_is_noted_of_those_that_went_expires, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_down_is_for_everybody_until_it_expires, setup, teardown),
 		cmocka_unit_test_setup_teardown(
