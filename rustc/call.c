@@ -363,6 +363,16 @@ call_takes_metadata(const struct rustc_call *c)
 }
 
 bool
+call_splits_metadata(const struct rustc_call *c)
+{
+	for (size_t i = 0; i < c->n_options; i++)
+		if (c->options[i].row->act == ACT_UNSTABLE &&
+			is_embed_metadata(c->options[i].value))
+			return true;
+	return false;
+}
+
+bool
 call_output_name_ok(const char *crate, const char *extra, const char *name)
 {
 	if (!path_is_name(name) || strlen(name) > NAME_MAX || !*crate)

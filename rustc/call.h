@@ -92,6 +92,8 @@ const char *call_home_reason(const struct rustc_call *c);
  * archives in it that the linker gets whole. False when in doubt: LTO, staticlib, packed debuginfo,
  * unstable options. */
 bool call_takes_metadata(const struct rustc_call *c);
+/* Whether -Z embed-metadata=no leaves the metadata out of rlibs. */
+bool call_splits_metadata(const struct rustc_call *c);
 
 /* The linker that rustc will call, as a name or a path: -C linker, or the default of the flavour or
  * of the target. NULL: not known (a target described by a file). */

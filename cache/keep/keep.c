@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "cache/crosscheck.h"
+#include "cache/rlib.h"
 #include "cache/text.h"
 #include "cache/variables.h"
 #include "common/fs.h"
@@ -275,6 +276,33 @@ add_blob(struct keep *keep, struct output *o, const char *path, bool *bound)
 	return keep->add_blob(keep->arg, o->name, path, &o->digest, &o->size);
 }
 
+/* Others go on with the metadata, and get the library later: the crate must not have made two of
+ * it, or who seals the result is taken for a liar. */
+static int
+check_metadata(struct keep *keep, const char *name)
+{
+	_cleanup_(freep) char *rlib_name = NULL, *own = NULL, *own_rlib = NULL;
+	_cleanup_(freep) char *seen = NULL, *seen_rlib = NULL;
+	const char *path, *rlib;
+
+	if (call_splits_metadata(keep->call))
+		return 0;
+	if (asprintf(&rlib_name, "%.*srlib", (int)(strlen(name) - strlen("rmeta")), name) < 0) {
+		rlib_name = NULL;
+		return -ENOMEM;
+	}
+	own = path_join(keep->place->out_dir, name);
+	own_rlib = path_join(keep->place->out_dir, rlib_name);
+	path = own ? inputs_see_made(keep->place, own, &seen) : NULL;
+	rlib = own_rlib ? inputs_see_made(keep->place, own_rlib, &seen_rlib) : NULL;
+	if (!path || !rlib)
+		return -ENOMEM;
+	if (rlib_agrees(rlib, path) != -EBADMSG)
+		return 0;
+	keep_why(keep, "%s has other metadata than %s", rlib_name, name);
+	return -ENOTSUP;
+}
+
 static int
 add_outputs(struct keep *keep, const struct strv *names, struct result *res, bool *bound)
 {
@@ -301,6 +329,8 @@ add_outputs(struct keep *keep, const struct strv *names, struct result *res, boo
 				: r == -EAGAIN ? "it changed meanwhile"
 					       : strerror(-r));
 		keep->bytes += o->size;
+		if (r == 0 && ends_with(o->name, ".rmeta"))
+			r = check_metadata(keep, o->name);
 	}
 	return r;
 }

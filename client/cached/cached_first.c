@@ -14,7 +14,6 @@
 
 #include "cache/rlib.h"
 #include "client/cached/cached_priv.h"
-#include "client/wrap/closure.h"
 #include "client/wrap/distrust.h"
 #include "client/wrap/ledger.h"
 #include "client/wrap/local_only.h"
@@ -143,7 +142,7 @@ cached_first_agrees(const struct cached *c, const struct result *res)
 	_cleanup_(freep) char *name = NULL, *rlib = NULL, *path = NULL;
 	int r;
 
-	if (!rmeta || closure_splits_metadata(c->in.call))
+	if (!rmeta || call_splits_metadata(c->in.call))
 		return true;
 	if (asprintf(&name, "%.*srlib", (int)(strlen(rmeta) - strlen("rmeta")), rmeta) < 0) {
 		name = NULL;

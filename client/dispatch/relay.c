@@ -419,7 +419,7 @@ check_rlib(struct relay *r)
 	_cleanup_(freep) char *name = NULL, *path = NULL;
 	int err;
 
-	if (!*rmeta || !ends_with(rmeta, ".rmeta") || closure_splits_metadata(c))
+	if (!*rmeta || !ends_with(rmeta, ".rmeta") || call_splits_metadata(c))
 		return 0;
 	if (asprintf(&name, "%.*srlib", (int)(strlen(path_basename(rmeta)) - strlen("rmeta")),
 		    path_basename(rmeta)) < 0) {

@@ -114,21 +114,10 @@ add_crate(struct finder *f, const char *path)
 
 /* -Z embed-metadata=no: an rlib holds a stub of the metadata, which is in the rmeta. A unit that
  * reads rlibs then gets both files of each extern, by one name. */
-bool
-closure_splits_metadata(const struct rustc_call *c)
-{
-	for (size_t i = 0; i < c->n_options; i++)
-		if (c->options[i].row->act == ACT_UNSTABLE &&
-			(starts_with(c->options[i].value, "embed-metadata") ||
-				starts_with(c->options[i].value, "embed_metadata")))
-			return true;
-	return false;
-}
-
 static bool
 has_split_metadata(const struct rustc_call *c)
 {
-	if (closure_splits_metadata(c))
+	if (call_splits_metadata(c))
 		return true;
 	for (size_t i = 0; i + 1 < c->n_externs; i++)
 		if (c->externs[i].path && c->externs[i + 1].path &&

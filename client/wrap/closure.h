@@ -40,8 +40,6 @@ struct closure {
 int closure_collect(const struct closure_in *in, struct closure *ret, char **ret_home);
 void closure_done(struct closure *c);
 
-/* Whether -Z embed-metadata=no leaves the metadata out of rlibs. */
-bool closure_splits_metadata(const struct rustc_call *c);
 /* Records that the artifact at path was made by this call. */
 int closure_remember_file(
 	struct memo *m, const struct rustc_call *call, const char *cwd, const char *path);

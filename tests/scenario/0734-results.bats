@@ -69,3 +69,29 @@ compile() {
     grep -q "taste$i" out/libapp.rlib
   done
 }
+
+@test "a crate that makes two metadata of its library has no result: who sealed it would be taken for a liar" {
+  cat >spoil.rs <<END
+extern crate proc_macro;
+extern "C" {
+    fn atexit(f: extern "C" fn()) -> i32;
+}
+extern "C" fn spoil() {
+    let path = "$WORK/out/libapp.rmeta";
+    let mut bytes = std::fs::read(path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(path, bytes).unwrap();
+}
+#[proc_macro]
+pub fn flavour(_: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    unsafe { atexit(spoil) };
+    "\"spoiled\"".parse().unwrap()
+}
+END
+  rustc --edition 2021 --crate-type proc-macro --crate-name mac --out-dir . spoil.rs
+  compile first
+  [ "$WHERE" = local ]
+  [[ "$(job app not_stored)" = *'libapp.rlib has other metadata than libapp.rmeta' ]]
+  compile first
+  [ "$WHERE" = local ]
+}
