@@ -271,13 +271,16 @@ on_push_progress(struct server *s, struct peer *p, const struct wire_peer *from,
 {
 	const Dray__PushProgress *m = (const Dray__PushProgress *)body;
 	struct refill *f = aside_of_client(&s->pushes, p, m->job);
+	bool grows;
 
 	(void)from;
 	if (!f || f->told)
 		return;
+	grows = MIN2(m->done, m->of) > f->done;
 	f->done = MIN2(m->done, m->of);
 	f->of = m->of;
-	invites_hold(&s->invites, &f->toolchain, f->giver, s->now);
+	if (grows)
+		invites_hold(&s->invites, &f->toolchain, f->giver, s->now);
 }
 
 void

@@ -45,7 +45,7 @@ invites_ask(struct invites *v, const struct digest *toolchain, uint64_t account,
 		find(v->failed, v->n_failed, toolchain, account) ||
 		count_failed(v, toolchain) >= INVITE_FAILURES)
 		return false;
-	v->open[v->n_open++] = (struct invite){ *toolchain, account, now_ms + INVITE_MS };
+	v->open[v->n_open++] = (struct invite){ *toolchain, account, now_ms + INVITE_MS, now_ms };
 	return true;
 }
 
@@ -55,11 +55,15 @@ invites_hold(struct invites *v, const struct digest *toolchain, uint64_t account
 	struct invite *i;
 
 	expire(v->open, &v->n_open, now_ms);
+	expire(v->failed, &v->n_failed, now_ms);
 	i = find(v->open, v->n_open, toolchain, 0);
-	if (!i && v->n_open < INVITES_MAX)
-		i = &v->open[v->n_open++];
-	if (i)
-		*i = (struct invite){ *toolchain, account, now_ms + INVITE_MS };
+	if (i && i->account == account && now_ms - i->since_ms >= INVITE_MOST_MS)
+		invites_fail(v, toolchain, account, now_ms);
+	else if (i && i->account == account)
+		i->until_ms = now_ms + INVITE_MS;
+	else if (!i && v->n_open < INVITES_MAX && !find(v->failed, v->n_failed, toolchain, account))
+		v->open[v->n_open++] = (struct invite){ *toolchain, account, now_ms + INVITE_MS,
+			now_ms };
 }
 
 void
@@ -87,7 +91,7 @@ invites_fail(struct invites *v, const struct digest *toolchain, uint64_t account
 			if (v->failed[k].until_ms < i->until_ms)
 				i = &v->failed[k];
 	}
-	*i = (struct invite){ *toolchain, account, now_ms + INVITE_FAILED_MS };
+	*i = (struct invite){ *toolchain, account, now_ms + INVITE_FAILED_MS, now_ms };
 }
 
 const struct invite *

@@ -8,6 +8,7 @@
 
 #define INVITES_MAX 64			/* at a time; */
 #define INVITE_MS 60000			/* for which nobody else is asked, from its last word */
+#define INVITE_MOST_MS (3600u * 1000)	/* in all, without an end; then it could not */
 #define INVITES_FAILED_MAX 256		/* that are remembered; of more the oldest is forgotten */
 #define INVITE_FAILED_MS (3600u * 1000) /* for which that client is not asked again */
 #define INVITE_FAILURES 3		/* of one toolchain; then nobody is asked */
@@ -15,7 +16,7 @@
 struct invite {
 	struct digest toolchain;
 	uint64_t account; /* a handle, by the client's key */
-	uint64_t until_ms;
+	uint64_t until_ms, since_ms;
 };
 
 struct invites {
@@ -26,7 +27,8 @@ struct invites {
 /* Whether that client is to be asked now. If so, it is: nobody else is for INVITE_MS. */
 bool invites_ask(
 	struct invites *v, const struct digest *toolchain, uint64_t account, uint64_t now_ms);
-/* It gives it, asked or not: nobody else is asked for INVITE_MS from now. */
+/* It gives it, asked or not: nobody else is asked for INVITE_MS from now, if nobody else is
+ * already, and it is not one that could not. */
 void invites_hold(
 	struct invites *v, const struct digest *toolchain, uint64_t account, uint64_t now_ms);
 /* A worker has it from that client: what failed before says nothing. */

@@ -47,6 +47,28 @@ test_held_while_it_goes_on(void **state)
 	invites_hold(&v, &two, CID, now);
 	assert_false(invites_ask(&v, &two, BOB, now));
 	assert_true(invites_ask(&v, &two, BOB, now + INVITE_MS));
+	/* another's is not taken over */
+	invites_hold(&v, &two, CID, now + INVITE_MS + 1);
+	assert_false(invites_ask(&v, &two, CID, now + 2 * INVITE_MS - 1));
+	assert_true(invites_ask(&v, &two, CID, now + 2 * INVITE_MS));
+}
+
+static void
+test_held_without_an_end(void **state)
+{
+	struct invites v = { .n_open = 0 };
+	uint64_t now = 1000;
+
+	(void)state;
+	for (; now < 1000 + INVITE_MOST_MS; now += INVITE_MS / 2) {
+		invites_hold(&v, &one, ANN, now);
+		assert_false(invites_ask(&v, &one, BOB, now));
+	}
+	/* it had its time: others are asked, and it holds nothing for a while */
+	invites_hold(&v, &one, ANN, now);
+	assert_non_null(invites_failed(&v, 0, now));
+	invites_hold(&v, &one, ANN, now + 1);
+	assert_true(invites_ask(&v, &one, BOB, now + 1));
 }
 
 static void
@@ -123,6 +145,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_one_at_a_time),
 		cmocka_unit_test(test_held_while_it_goes_on),
+		cmocka_unit_test(test_held_without_an_end),
 		cmocka_unit_test(test_not_again_soon),
 		cmocka_unit_test(test_when_several_could_not),
 		cmocka_unit_test(test_bounds),
