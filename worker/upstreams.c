@@ -103,6 +103,13 @@ time_of(const struct upstream *up)
 	return link_up_time(up->link, clock_mono_ms(), clock_wall_ms());
 }
 
+/* Its last word takes an earlier one back: it stays at hand, for its serial number. */
+static bool
+keeps_its_keys(const struct upstream *up)
+{
+	return streq(up->next.curve_public, up->identity.curve_public);
+}
+
 /* What it is to have afterwards, and from when on. Kept before it counts. */
 static void
 hear_successor(void *arg, const char *statement)
@@ -123,7 +130,11 @@ hear_successor(void *arg, const char *statement)
 		return;
 	}
 	if (successor_load(up->key, up->service->conf->worker.state_dir, time_of(up) / MS_PER_S,
-		    &now, &up->next, NULL) == 0)
+		    &now, &up->next, NULL) < 0)
+		return;
+	if (keeps_its_keys(up))
+		log_info("%s keeps its keys", up->at);
+	else
 		log_info("%s has other keys in %lld s", up->at,
 			(long long)(up->next.from_s - time_of(up) / MS_PER_S));
 }
@@ -135,7 +146,7 @@ follow_successor(struct upstream *up)
 	struct identity now;
 	struct succession next;
 
-	if (up->next.serial == 0 || time_of(up) / MS_PER_S < up->next.from_s)
+	if (up->next.serial == 0 || keeps_its_keys(up) || time_of(up) / MS_PER_S < up->next.from_s)
 		return;
 	if (successor_load(up->key, up->service->conf->worker.state_dir, time_of(up) / MS_PER_S,
 		    &now, &next, NULL) < 0)

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/inotify.h>
 
 #include <cmocka.h>
 
@@ -375,6 +376,61 @@ test_found_without_key(void **state)
 	assert_non_null(strstr(error, "have one key"));
 }
 
+/* ---- keys that come after others */
+
+/* A has keys of that one from then on, it says. */
+static void
+say_next(struct world *w, int next, uint64_t serial, uint64_t from_s)
+{
+	_cleanup_(freep) char *key = path_join(w->dir, "a.pub");
+	char text[SUCCESSION_SIZE];
+
+	assert_int_equal(succession_sign(&w->keys[A], &w->keys[next], serial, from_s, text), 0);
+	assert_int_equal(successor_take(key, NULL, clock_wall_ms() / 1000, text), 0);
+}
+
+/* Whether a turn of the loop opens the file of A's key. */
+static bool
+step_reads_key(struct world *w)
+{
+	_cleanup_(freep) char *key = path_join(w->dir, "a.pub");
+	_cleanup_(closep) int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	char events[1024];
+
+	assert_true(inotify_add_watch(fd, key, IN_OPEN) >= 0);
+	upstreams_step(&w->s);
+	return read(fd, events, sizeof(events)) > 0;
+}
+
+/* What was taken back costs nothing afterwards. */
+static void
+test_keeps_its_keys(void **state)
+{
+	struct world *w = *state;
+
+	say_next(w, STRANGER, 1, clock_wall_ms() / 1000 + 1000);
+	say_next(w, A, 2, 0);
+	open_both(w);
+	assert_int_equal(w->s.up[A].next.serial, 2);
+	assert_false(step_reads_key(w));
+	assert_string_equal(w->s.up[A].identity.curve_public, w->keys[A].curve_public);
+}
+
+/* And one whose time comes is followed, once. */
+static void
+test_follows(void **state)
+{
+	struct world *w = *state;
+
+	open_both(w);
+	say_next(w, STRANGER, 1, 1);
+	w->s.up[A].next.serial = 1;
+	w->s.up[A].next.from_s = 1;
+	assert_true(step_reads_key(w));
+	assert_string_equal(w->s.up[A].identity.curve_public, w->keys[STRANGER].curve_public);
+	assert_false(step_reads_key(w));
+}
+
 /* Wherever they begin, and whatever their own clocks say: after two heartbeats they come together.
  */
 static void
@@ -414,6 +470,8 @@ main(void)
 		TEST(test_keys_missing),
 		TEST(test_found),
 		TEST(test_found_without_key),
+		TEST(test_keeps_its_keys),
+		TEST(test_follows),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
