@@ -279,6 +279,12 @@ revoke_earlier(struct server *s, const char *curve)
 }
 
 int
+key_list_revoke(struct server *s, const char *curve, char *why, size_t n)
+{
+	return change_list(s, with_revoked, curve, why, n);
+}
+
+int
 admin_key_revoke(struct server *s, const struct wire_peer *from, const Dray__AdminKey *m, char *why,
 	size_t n)
 {

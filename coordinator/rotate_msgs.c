@@ -23,7 +23,7 @@ struct rotating {
 	const struct wire_peer *from;
 	struct allowed_key old, fresh; /* lines of the list: the old key's, and the new one's */
 	uint64_t now_s, until_s;
-	bool already;
+	bool already, late; /* it was so before; but not yet that the old one is revoked */
 	Dray__Verdict verdict;
 	char why[400];
 };
@@ -85,8 +85,11 @@ find_own(struct server *s, struct rotating *o)
 	o->old = *k;
 	next = allowed_keys_find(&s->keys, o->m->curve_public);
 	o->already = k->until_s && next && !next->until_s && is_same_node(k, next);
-	if (o->already)
+	if (o->already) {
 		o->fresh = *next;
+		o->until_s = o->m->stolen ? MIN2(o->now_s, k->until_s) : k->until_s;
+		o->late = o->m->stolen && !k->revoked;
+	}
 	if (o->already || !k->until_s)
 		return true;
 	return refuse(o,
@@ -192,11 +195,25 @@ put_in_place(struct server *s, struct rotating *o)
 	return refuse(o, "The key cannot be put in the place of the other: %s.", why);
 }
 
+/* A thief who has the old key ends by this that one alone. */
+static bool
+revoke_old(struct server *s, struct rotating *o)
+{
+	char why[300] = "";
+
+	if (key_list_revoke(s, o->old.curve_public, why, sizeof(why)) == 0)
+		return true;
+	o->verdict = DRAY__VERDICT__VERDICT_NO_ROOM;
+	return refuse(o, "The old key cannot be revoked: %s.", why);
+}
+
 static bool
 rotate(struct server *s, struct rotating *o)
 {
 	if (!is_whole(s, o) || !find_own(s, o))
 		return false;
+	if (o->late)
+		return revoke_old(s, o);
 	return o->already || (is_time(s, o) && is_proved(s, o) && put_in_place(s, o));
 }
 
@@ -224,8 +241,9 @@ answer(struct server *s, struct peer *p, struct rotating *o)
 	m.role = role;
 	m.name = o->fresh.name;
 	m.namespace_ = o->fresh.namespace;
-	m.until_s = o->already ? o->old.until_s : o->until_s;
+	m.until_s = o->until_s;
 	m.already = o->already;
+	m.revoked = o->m->stolen;
 	server_part(s, o->from, p, WIRE_ROTATED, &m.base);
 }
 
@@ -245,9 +263,9 @@ on_rotate(struct server *s, struct peer *p, const struct wire_peer *from,
 		server_refuse(s, from, p, o.verdict, "%s", o.why);
 		return;
 	}
-	if (!o.already)
+	if (!o.already || o.late)
 		admin_rotated(s, from, what);
 	answer(s, p, &o);
-	if (!o.already)
+	if (!o.already || o.late)
 		keys_reload(s);
 }

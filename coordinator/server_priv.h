@@ -232,6 +232,8 @@ struct key_change {
 	bool revoked;
 };
 int key_list_rotate(struct server *s, const struct key_change *c, char *why, size_t n);
+/* The line of that key, which stays there, says that it is revoked. */
+int key_list_revoke(struct server *s, const char *curve, char *why, size_t n);
 
 /* admin_tokens.c: tokens are made and revoked. What was done, or why not, is in why; errors as
  * above, and -ENOSPC. */

@@ -244,9 +244,10 @@ take_rotated(struct asking *a, const Dray__Rotated *m)
 {
 	struct rotated *d = a->rotated;
 
-	*d = (struct rotated){
-		.role = role_parse(m->role), .until_s = m->until_s, .already = m->already
-	};
+	*d = (struct rotated){ .role = role_parse(m->role),
+		.until_s = m->until_s,
+		.already = m->already,
+		.revoked = m->revoked };
 	if (d->role == ROLE_NONE || !name_ok(m->name) || !name_ok(m->namespace_))
 		return end(
 			a, -EPROTO, "the coordinator answers what this dray does not understand");

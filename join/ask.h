@@ -43,6 +43,7 @@ struct rotated {
 	char name[KEYS_NAME_MAX + 1], namespace[KEYS_NAME_MAX + 1];
 	uint64_t until_s; /* since 1970: then the old one ends */
 	bool already;	  /* it was so before */
+	bool revoked;	  /* the coordinator says that the old one is */
 };
 
 /* As join_ask. -ENOKEY: the coordinator does not let the old key in, -EACCES: it refuses the new

@@ -40,7 +40,8 @@ struct rotating {
 	struct coordinators all;
 	char *path, *next; /* of the identity, and of the one that is to be */
 	struct identity old, fresh;
-	struct rotated done;
+	struct rotated done; /* by the last one; */
+	bool revoked;	     /* by all of them */
 };
 
 /* Returns status. */
@@ -276,8 +277,10 @@ ask_one(struct rotating *g, const struct coordinator_at *at)
 	/* the answer of an earlier try may have been lost, and the old key's time be over since */
 	if (r == -ENOKEY && rotate_is_done(&in, &not_yet) == 0) {
 		g->done.already = true;
+		g->done.revoked = false;
 		r = 0;
 	}
+	g->revoked &= r == 0 && g->done.revoked;
 	return r < 0 ? fail(g, status_of(r), "%s", why ? why : strerror(-r)) : ROTATE_OK;
 }
 
@@ -289,6 +292,7 @@ ask_all(struct rotating *g)
 	if (g->all.n == 0)
 		return fail(g, ROTATE_FAILED, "[%s] coordinator is not set (dray.conf(5))",
 			g->program->section);
+	g->revoked = true;
 	for (size_t i = 0; status == ROTATE_OK && i < g->all.n; i++)
 		status = ask_one(g, &g->all.v[i]);
 	if (status != ROTATE_OK)
@@ -353,15 +357,17 @@ say(const struct rotating *g)
 		json_t *o = json_pack("{s:b, s:b, s:s, s:s, s:s, s:s, s:I, s:b}", "rotated", true,
 			"already", d->already, "role", role_name(d->role), "name", d->name,
 			"namespace", d->namespace, "key", g->fresh.curve_public, "until",
-			(json_int_t)d->until_s, "stolen", g->stolen);
+			(json_int_t)d->until_s, "stolen", g->revoked);
 		int r = o ? json_dumpf(o, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII) : -1;
 
 		json_decref(o);
 		putchar('\n');
 		return r == 0 && fflush(stdout) == 0 ? ROTATE_OK : ROTATE_FAILED;
 	}
-	if (g->stolen)
+	if (g->revoked)
 		snprintf(text, sizeof(text), "it is revoked");
+	else if (g->stolen)
+		snprintf(text, sizeof(text), "no word that it is revoked: drayctl key list");
 	else if (d->until_s > 0 && localtime_r(&until, &tm))
 		strftime(text, sizeof(text), "it counts until %Y-%m-%d %H:%M:%S", &tm);
 	printf("%s: new keys, as %s %s%s%s\nthe old key: %s\n", g->path, role_name(d->role),

@@ -250,6 +250,43 @@ test_signs(void **state)
 	assert_true(list_has(w, " revoked\n"));
 }
 
+/* A rotation that came to no end, and then the old key is stolen: it is revoked all the same. */
+static void
+test_stolen_later(void **state)
+{
+	struct world *w = *state;
+	struct identity fresh;
+	_cleanup_(freep) char *why = NULL;
+	struct rotate_in in = { .endpoint = w->endpoint,
+		.coordinator = &w->id[COORD],
+		.old = &w->id[READER],
+		.fresh = &fresh,
+		.overlap_s = 3600,
+		.wait_ms = WAIT_MS };
+	struct rotated d;
+	char line[256];
+	void *socket;
+
+	assert_int_equal(identity_generate("x", &fresh), 0);
+	assert_int_equal(rotate_ask(&in, &d, &why), 0);
+	assert_false(d.already || d.revoked);
+	assert_false(list_has(w, "revoked"));
+	in.stolen = true;
+	assert_int_equal(rotate_ask(&in, &d, &why), 0);
+	assert_true(d.already && d.revoked);
+	assert_true(d.until_s <= (uint64_t)time(NULL));
+	snprintf(line, sizeof(line), "\nreader %s reader until=", w->id[READER].curve_public);
+	assert_true(list_has(w, line));
+	assert_true(list_has(w, " revoked\n"));
+	snprintf(line, sizeof(line), "\nreader %s reader\n", fresh.curve_public);
+	assert_true(list_has(w, line));
+	/* the other one alone is let in */
+	assert_int_equal(rotate_ask(&in, &d, &why), -ENOKEY);
+	w->id[READER] = fresh;
+	socket = greet(w, READER, "reader");
+	hang_up(w, &socket);
+}
+
 /* The node's side, against a coordinator that is another one, or away. */
 static void
 test_asks(void **state)
@@ -292,6 +329,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_takes, setup_patient, teardown),
 		cmocka_unit_test_setup_teardown(test_refuses, setup_patient, teardown),
 		cmocka_unit_test_setup_teardown(test_signs, setup_patient, teardown),
+		cmocka_unit_test_setup_teardown(test_stolen_later, setup_patient, teardown),
 		cmocka_unit_test_setup_teardown(test_asks, setup_patient, teardown),
 	};
 
