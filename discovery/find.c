@@ -31,10 +31,10 @@ find_is_auto(const char *coordinator)
 }
 
 int
-find_fingerprint(const char *key_file, char ret[KEYS_FINGERPRINT_SIZE])
+find_fingerprint(const char *key_file, const char *dir, char ret[KEYS_FINGERPRINT_SIZE])
 {
 	_cleanup_(identity_done) struct identity id = { .has_secret = false };
-	int r = successor_load(key_file, NULL, (uint64_t)time(NULL), &id, NULL, NULL);
+	int r = successor_load(key_file, dir, (uint64_t)time(NULL), &id, NULL, NULL);
 
 	if (r == 0)
 		keys_fingerprint(id.curve_public, ret);
@@ -215,7 +215,8 @@ is_taken(const struct strv *endpoints, const char *endpoint)
 /* Of each key the first that was found, then of each the second, …: what is announced with one
  * key's fingerprint takes no place from another's. */
 static int
-choose(const struct found *f, const struct strv *keys, struct buf *endpoints, struct buf *files)
+choose(const struct found *f, const struct strv *keys, const char *dir, struct buf *endpoints,
+	struct buf *files)
 {
 	_cleanup_(strv_done) struct strv taken = STRV_INIT;
 	int r = 0;
@@ -223,7 +224,7 @@ choose(const struct found *f, const struct strv *keys, struct buf *endpoints, st
 	for (size_t turn = 0; turn < FOUND_SAME_MAX; turn++) {
 		for (size_t k = 0; r == 0 && k < keys->n && taken.n < COORDINATORS_MAX; k++) {
 			char finger[KEYS_FINGERPRINT_SIZE];
-			const struct found_one *o = find_fingerprint(keys->v[k], finger) == 0
+			const struct found_one *o = find_fingerprint(keys->v[k], dir, finger) == 0
 							    ? one_of(f, finger, turn)
 							    : NULL;
 
@@ -249,7 +250,7 @@ resolve(struct conf *c)
 	int r = f ? coordinators_split(c->client.coordinator_key, true, &keys) : -ENOMEM;
 
 	if (r == 0 && find_read(c->client.cache_dir, f, &age) == 0)
-		r = choose(f, &keys, &endpoints, &files);
+		r = choose(f, &keys, c->client.cache_dir, &endpoints, &files);
 	if (r < 0)
 		return r;
 	free(steal_ptr(c->client.coordinator));

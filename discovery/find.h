@@ -32,8 +32,9 @@ int find_read(const char *dir, struct found *ret, uint64_t *ret_age_ms);
  * ends soon. */
 bool find_again(const char *dir, uint64_t older_ms, pid_t *pid);
 
-/* The public key in that file as people compare it, and as CURVE takes it. -errno. */
-int find_fingerprint(const char *key_file, char ret[KEYS_FINGERPRINT_SIZE]);
+/* The coordinator's public key of that file, as it is today, as people compare it: dir as of
+ * successor_load (NULL: none). -errno. */
+int find_fingerprint(const char *key_file, const char *dir, char ret[KEYS_FINGERPRINT_SIZE]);
 
 /* Looks now, for wait_ms at most, and takes as long. -ENOENT: dray-avahi is not installed; -errno.
  * What it could not do stands in ret->why. */

@@ -13,7 +13,7 @@
 enum { COLUMNS = 6 };
 
 char *
-list_key(const char *keys, const char *fingerprint)
+list_key(const char *keys, const char *dir, const char *fingerprint)
 {
 	_cleanup_(strv_done) struct strv files = STRV_INIT;
 
@@ -22,21 +22,21 @@ list_key(const char *keys, const char *fingerprint)
 	for (size_t i = 0; i < files.n; i++) {
 		char finger[KEYS_FINGERPRINT_SIZE];
 
-		if (find_fingerprint(files.v[i], finger) == 0 && streq(finger, fingerprint))
+		if (find_fingerprint(files.v[i], dir, finger) == 0 && streq(finger, fingerprint))
 			return strdup(files.v[i]);
 	}
 	return NULL;
 }
 
 static int
-print_json(const struct found *f, const char *keys)
+print_json(const struct found *f, const char *keys, const char *dir)
 {
 	json_t *all = json_object(), *list = json_array();
 	int r = json_object_set_new(all, "found", list);
 
 	for (size_t i = 0; r == 0 && i < f->n; i++) {
 		const struct found_one *o = &f->v[i];
-		_cleanup_(freep) char *key = list_key(keys, o->fingerprint);
+		_cleanup_(freep) char *key = list_key(keys, dir, o->fingerprint);
 
 		r = json_array_append_new(
 			list, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s?}", "endpoint", o->endpoint,
@@ -68,7 +68,7 @@ print_rows(const char *rows[][COLUMNS], size_t n)
 }
 
 static int
-print_table(const struct found *f, const char *keys)
+print_table(const struct found *f, const char *keys, const char *dir)
 {
 	const char *rows[FOUND_MAX + 1][COLUMNS] = { { "NAME", "ENDPOINT", "NAMESPACE", "VERSION",
 		"FINGERPRINT", "KEY" } };
@@ -80,7 +80,7 @@ print_table(const struct found *f, const char *keys)
 			*o->namespace ? o->namespace : "-", *o->version ? o->version : "-",
 			o->fingerprint, "-" };
 
-		files[i] = list_key(keys, o->fingerprint);
+		files[i] = list_key(keys, dir, o->fingerprint);
 		memcpy(rows[i + 1], row, sizeof(row));
 		if (files[i])
 			rows[i + 1][COLUMNS - 1] = files[i];
@@ -93,15 +93,15 @@ print_table(const struct found *f, const char *keys)
 }
 
 int
-list_print(const struct found *f, const char *keys, bool json)
+list_print(const struct found *f, const char *keys, const char *dir, bool json)
 {
-	int r = json ? print_json(f, keys) : print_table(f, keys);
+	int r = json ? print_json(f, keys, dir) : print_table(f, keys, dir);
 
 	return r == 0 && fflush(stdout) != 0 ? -errno : r;
 }
 
 int
-list_look(const char *program, unsigned wait_ms, const char *keys, bool json)
+list_look(const char *program, unsigned wait_ms, const char *keys, const char *dir, bool json)
 {
 	_cleanup_(freep) struct found *f = calloc(1, sizeof(*f));
 	int r = f ? find_look(wait_ms, f) : -ENOMEM;
@@ -112,7 +112,7 @@ list_look(const char *program, unsigned wait_ms, const char *keys, bool json)
 			"package is missing");
 	else if (f && r < 0)
 		snprintf(f->why, sizeof(f->why), "dray-avahi: %s", strerror(-r));
-	if (f && (json || f->n) && list_print(f, keys, json) < 0)
+	if (f && (json || f->n) && list_print(f, keys, dir, json) < 0)
 		return EXIT_FAILURE;
 	if (f && f->n)
 		return EXIT_SUCCESS;

@@ -381,9 +381,11 @@ ask_found(struct joining *j)
 static int
 look_only(struct joining *j)
 {
-	const char *keys = streq(j->program->section, "worker") ? j->conf->worker.coordinator_key
-								: j->conf->client.coordinator_key;
-	int status = list_look(j->program->name, FIND_LOOK_MS, keys, j->json);
+	const bool worker = streq(j->program->section, "worker");
+	const char *keys = worker ? j->conf->worker.coordinator_key
+				  : j->conf->client.coordinator_key;
+	const char *dir = worker ? j->conf->worker.state_dir : j->conf->client.cache_dir;
+	int status = list_look(j->program->name, FIND_LOOK_MS, keys, dir, j->json);
 
 	if (status == 0 && !j->json)
 		printf("\nTo join one: compare its fingerprint with the one that its admin sees "

@@ -20,7 +20,8 @@ run(int argc, char **argv)
 		return status;
 	if (cmd_load_conf(&cmd_discover, &conf) < 0)
 		return CMD_FAILED;
-	return list_look("dray discover", FIND_LOOK_MS, conf->client.coordinator_key, json);
+	return list_look("dray discover", FIND_LOOK_MS, conf->client.coordinator_key,
+		conf->client.cache_dir, json);
 }
 
 const struct cmd cmd_discover = {

@@ -21,6 +21,7 @@
 #include "common/fs.h"
 #include "discovery/find.h"
 #include "keys/identity.h"
+#include "keys/succession.h"
 
 struct world {
 	char *dir, *cache;
@@ -66,7 +67,7 @@ begin(void **state)
 		w->key[i] = in(w, names[i]);
 		assert_int_equal(identity_generate("coordinator", &id), 0);
 		assert_int_equal(identity_save_public(&id, w->key[i]), 0);
-		assert_int_equal(find_fingerprint(w->key[i], w->fp[i]), 0);
+		assert_int_equal(find_fingerprint(w->key[i], NULL, w->fp[i]), 0);
 		identity_done(&id);
 	}
 	assert_int_equal(fs_mkdir_p(w->cache, 0700), 0);
@@ -136,6 +137,34 @@ test_known_keys_only(void **state)
 	free(steal_ptr(both));
 	assert_true(asprintf(&both, "%s, %s, %s", w->key[0], w->key[1], w->key[1]) > 0);
 	assert_string_equal(two->client.coordinator_key, both);
+}
+
+/* Its key has become another one, and what says so could be kept in the cache directory alone. */
+static void
+test_next_key(void **state)
+{
+	struct world *w = *state;
+	_cleanup_(freep) char *path = in(w, "c"), *pub = in(w, "c.pub"), *text = NULL;
+	_cleanup_(freep) char *beside = in(w, "c.pub.successors");
+	_cleanup_(conf_freep) struct conf *c = NULL;
+	struct identity old, fresh;
+	char line[SUCCESSION_SIZE], fp[KEYS_FINGERPRINT_SIZE];
+
+	assert_int_equal(identity_generate("coordinator", &old), 0);
+	assert_int_equal(identity_generate("coordinator", &fresh), 0);
+	assert_int_equal(identity_save(&old, path), 0);
+	assert_int_equal(succession_sign(&old, &fresh, 1, 1, line), 0);
+	/* root, too, cannot put a file there */
+	assert_int_equal(fs_mkdir_p(beside, 0700), 0);
+	assert_int_equal(successor_take(pub, w->cache, (uint64_t)time(NULL), line), 0);
+	keys_fingerprint(fresh.curve_public, fp);
+	assert_true(asprintf(&text, "dray-found 1\n" LINE("tcp://10.0.0.9:1"), fp) > 0);
+	write_found(w, text);
+	c = load(pub);
+	assert_non_null(c->client.coordinator);
+	assert_string_equal(c->client.coordinator, "tcp://10.0.0.9:1");
+	identity_done(&old);
+	identity_done(&fresh);
 }
 
 /* So much is announced with one key's fingerprint that there would be no place for another's. */
@@ -285,6 +314,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_known_keys_only),
 		TEST(test_places),
+		TEST(test_next_key),
 		TEST(test_age),
 		TEST(test_one_helper),
 		TEST(test_no_helper),

@@ -13,7 +13,8 @@
 static void
 say_one(struct doctor *d, const struct found_one *o)
 {
-	_cleanup_(freep) char *key = list_key(d->conf->client.coordinator_key, o->fingerprint);
+	_cleanup_(freep) char *key = list_key(
+		d->conf->client.coordinator_key, d->conf->client.cache_dir, o->fingerprint);
 
 	if (key)
 		doctor_say(d, GOOD, "discovery", "%s at %s has the fingerprint of %s", o->name,
