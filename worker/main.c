@@ -2,7 +2,9 @@
 #include "config.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "common/process/daemon.h"
 #include "common/log/log.h"
@@ -78,6 +80,9 @@ serve_once(const struct conf *conf, const char *name, const struct service_life 
 		return r;
 	}
 	log_info("serving: endpoint=%s version=%s", service_endpoint(service), PACKAGE_VERSION);
+	/* those settings count that SIGHUP has read since this process began */
+	if (life->again && kill(getpid(), SIGHUP) < 0)
+		log_warn_errno(-errno, "the settings are those of the beginning");
 	r = service_run(service, life);
 	if (r < 0 && r != -EACCES)
 		log_error_errno(r, "the poll loop ended");

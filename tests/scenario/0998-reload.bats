@@ -49,6 +49,15 @@ farm_of() {
   says 'for jobs from now on: job_output_max$'
   build_loud two
   [ "$WHERE" = farm ]
+  # nor are they forgotten when it goes on with other keys
+  printf '[worker]\ncoordinator = %s\ncoordinator_key = %s\nidentity = %s\n' "$COORDINATOR_EP" "$FARM/keys/coordinator.pub" "$FARM/keys/w1" >"$FARM/w1.conf"
+  "$WORKER" rotate --config "$FARM/w1.conf" 3>&-
+  READ=$(wc -l <"$LOGS/worker-w1")
+  kill -HUP "$WORKER_PID"
+  wait_until 20 says 'for jobs from now on: job_output_max$'
+  wait_until 20 eval '"$DRAY_BUILD/drayctl/drayctl" workers --json | jq -e --arg k "$(curve_public w1)" "any(.workers[]; .here and .key == \$k)" >/dev/null'
+  build_loud three
+  [ "$WHERE" = farm ]
 }
 
 # bats test_tags=long
