@@ -38,7 +38,8 @@ struct rotating {
 	uint64_t wait_ms, overlap_s;
 	struct conf *conf;
 	struct coordinators all;
-	char *path, *next; /* of the identity, and of the one that is to be */
+	char *path, *next; /* of the identity, and of the one that is to be; */
+	char *other;	   /* and of one that was to be, where this is with --stolen, or was not */
 	struct identity old, fresh;
 	struct rotated done; /* by the last one; */
 	bool revoked;	     /* by all of them */
@@ -217,10 +218,12 @@ find_files(struct rotating *g)
 	g->path = realpath(set, NULL);
 	if (!g->path)
 		return fail(g, ROTATE_FAILED, "%s: %s", set, strerror(errno));
-	if (asprintf(&g->next, "%s.next", g->path) < 0) {
+	if (asprintf(&g->next, "%s.next%s", g->path, g->stolen ? "-stolen" : "") < 0)
 		g->next = NULL;
+	if (asprintf(&g->other, "%s.next%s", g->path, g->stolen ? "" : "-stolen") < 0)
+		g->other = NULL;
+	if (!g->next || !g->other)
 		return fail(g, ROTATE_FAILED, "out of memory");
-	}
 	return load_identity(g, g->path, &g->old);
 }
 
@@ -248,6 +251,72 @@ status_of(int err)
 }
 
 static int
+find_key(const struct rotating *g, const struct coordinator_at *at, struct identity *ret)
+{
+	int r;
+
+	if (!starts_with(at->endpoint, "tcp://"))
+		return fail(g, ROTATE_FAILED, "%s: a coordinator on a Unix socket has no keys",
+			at->endpoint);
+	if (!at->key)
+		return fail(
+			g, ROTATE_FAILED, "[%s] coordinator_key is not set", g->program->section);
+	r = successor_load(at->key,
+		is_worker(g) ? g->conf->worker.state_dir : g->conf->client.cache_dir,
+		(uint64_t)time(NULL), ret, NULL, NULL);
+	return r < 0 ? fail(g, ROTATE_FAILED, "%s: %s", at->key, strerror(-r)) : ROTATE_OK;
+}
+
+/* Whether that one has taken keys that lay beside the identity when that was stolen. */
+static int
+ask_of_other(
+	const struct rotating *g, const struct coordinator_at *at, const struct identity *other)
+{
+	_cleanup_(freep) char *why = NULL;
+	_cleanup_(identity_done) struct identity its = { .has_secret = false };
+	const struct rotate_in in = { .endpoint = at->endpoint,
+		.coordinator = &its,
+		.old = &g->old,
+		.fresh = other,
+		.worker = is_worker(g),
+		.wait_ms = g->wait_ms };
+	int status = find_key(g, at, &its), r;
+
+	if (status != ROTATE_OK)
+		return status;
+	r = rotate_is_done(&in, &why);
+	if (r == -ENOKEY)
+		return ROTATE_OK;
+	if (r < 0)
+		return fail(g, status_of(r), "%s", why ? why : strerror(-r));
+	return fail(g, ROTATE_FAILED,
+		"%s has taken the keys in %s in the place of the old ones, and who has stolen "
+		"these may have those, too: have an admin revoke both (drayctl key revoke NAME), "
+		"and join anew with other keys",
+		at->endpoint, g->other);
+}
+
+/* Keys of a rotation that came to no end. */
+static int
+look_at_other(const struct rotating *g)
+{
+	_cleanup_(identity_done) struct identity other = { .has_secret = false };
+	int status;
+
+	if (!fs_exists(g->other))
+		return ROTATE_OK;
+	if (!g->stolen)
+		return fail(g, ROTATE_FAILED,
+			"%s: a rotation with --stolen has not come to its end: go on with "
+			"--stolen",
+			g->other);
+	status = load_identity(g, g->other, &other);
+	for (size_t i = 0; status == ROTATE_OK && i < g->all.n; i++)
+		status = ask_of_other(g, &g->all.v[i], &other);
+	return status;
+}
+
+static int
 ask_one(struct rotating *g, const struct coordinator_at *at)
 {
 	_cleanup_(freep) char *why = NULL, *not_yet = NULL;
@@ -260,19 +329,10 @@ ask_one(struct rotating *g, const struct coordinator_at *at)
 		.overlap_s = g->overlap_s,
 		.stolen = g->stolen,
 		.wait_ms = g->wait_ms };
-	int r;
+	int status = find_key(g, at, &its), r;
 
-	if (!starts_with(at->endpoint, "tcp://"))
-		return fail(g, ROTATE_FAILED, "%s: a coordinator on a Unix socket has no keys",
-			at->endpoint);
-	if (!at->key)
-		return fail(
-			g, ROTATE_FAILED, "[%s] coordinator_key is not set", g->program->section);
-	r = successor_load(at->key,
-		is_worker(g) ? g->conf->worker.state_dir : g->conf->client.cache_dir,
-		(uint64_t)time(NULL), &its, NULL, NULL);
-	if (r < 0)
-		return fail(g, ROTATE_FAILED, "%s: %s", at->key, strerror(-r));
+	if (status != ROTATE_OK)
+		return status;
 	r = rotate_ask(&in, &g->done, &why);
 	/* the answer of an earlier try may have been lost, and the old key's time be over since */
 	if (r == -ENOKEY && rotate_is_done(&in, &not_yet) == 0) {
@@ -316,7 +376,7 @@ sync_dir(const char *path)
 static int
 put_in_place(struct rotating *g)
 {
-	_cleanup_(freep) char *pub = NULL, *next_pub = NULL;
+	_cleanup_(freep) char *pub = NULL, *next_pub = NULL, *other_pub = NULL;
 	struct stat st;
 	int r = 0;
 
@@ -324,7 +384,9 @@ put_in_place(struct rotating *g)
 		pub = NULL;
 	if (asprintf(&next_pub, "%s.pub", g->next) < 0)
 		next_pub = NULL;
-	if (!pub || !next_pub)
+	if (asprintf(&other_pub, "%s.pub", g->other) < 0)
+		other_pub = NULL;
+	if (!pub || !next_pub || !other_pub)
 		return fail(g, ROTATE_FAILED, "out of memory");
 	/* its owner is the other one's */
 	if (geteuid() == 0 && stat(g->path, &st) == 0 && chown(g->next, st.st_uid, st.st_gid) < 0)
@@ -339,6 +401,8 @@ put_in_place(struct rotating *g)
 			"are in %s",
 			g->path, strerror(-r), g->next);
 	(void)unlink(next_pub);
+	(void)unlink(g->other);
+	(void)unlink(other_pub);
 	r = identity_save_public(&g->fresh, pub);
 	if (r < 0)
 		(void)fail(g, 0, "%s: cannot be written: %s", pub, strerror(-r));
@@ -389,6 +453,8 @@ run(struct rotating *g, int argc, char **argv)
 	if (status == ROTATE_OK)
 		status = find_files(g);
 	if (status == ROTATE_OK)
+		status = look_at_other(g);
+	if (status == ROTATE_OK)
 		status = make_next(g);
 	if (status == ROTATE_OK)
 		status = ask_all(g);
@@ -411,5 +477,6 @@ rotate_main(const struct rotate_program *p, int argc, char **argv)
 	identity_done(&g.fresh);
 	free(g.path);
 	free(g.next);
+	free(g.other);
 	return status;
 }

@@ -146,6 +146,36 @@ end_overlap() {
   fails as "$FARM/keys/boss" "$DRAYCTL" status --remote
 }
 
+@test "of a stolen identity the keys that lay beside it are not taken, and where they were, this is said" {
+  allow client ann
+  coordinator_start
+  export DRAY_COORDINATOR=$COORDINATOR_EP DRAY_IDENTITY=$FARM/keys/ann DRAY_COORDINATOR_KEY=$FARM/keys/coordinator.pub
+  exits 3 env DRAY_COORDINATOR=tcp://127.0.0.1:9 "$DRAY" key rotate --wait 0.3
+  cp "$FARM/keys/ann" "$FARM/keys/before"
+  cp "$FARM/keys/ann.next" "$FARM/keys/kept"
+  # a coordinator may have them: without its word there is no other way on
+  exits 3 env DRAY_COORDINATOR=tcp://127.0.0.1:9 "$DRAY" key rotate --stolen --wait 0.3
+  [ ! -e "$FARM/keys/ann.next-stolen" ]
+  exits 0 "$DRAY" key rotate --stolen --json
+  jq -e .stolen "$LOGS/out"
+  fails grep -qF "$(sed -n 's/^curve-public = //p' "$FARM/keys/kept")" "$FARM/allowed"
+  grep -qF "$(curve_public ann)" "$FARM/allowed"
+  [ ! -e "$FARM/keys/ann.next" ] && [ ! -e "$FARM/keys/ann.next-stolen" ]
+  # one that was taken, of which the answer was lost
+  allow client bob
+  export DRAY_IDENTITY=$FARM/keys/bob
+  cp "$FARM/keys/bob" "$FARM/keys/before"
+  exits 0 "$DRAY" key rotate
+  mv "$FARM/keys/bob" "$FARM/keys/bob.next"
+  cp "$FARM/keys/before" "$FARM/keys/bob"
+  exits 1 "$DRAY" key rotate --stolen
+  said err 'may have those, too: have an admin revoke both'
+  # and with --stolen it goes on with --stolen alone
+  mv "$FARM/keys/bob.next" "$FARM/keys/bob.next-stolen"
+  exits 1 "$DRAY" key rotate
+  said err 'go on with --stolen'
+}
+
 @test "one that was interrupted goes on with the same keys, whether its answer was lost or not" {
   allow client ann
   coordinator_start
