@@ -32,7 +32,7 @@ others_open(struct upstream *up)
 	const struct seeker_conf c = { .ctx = s->ctx,
 		.identity = &s->identity,
 		.coordinator = up->at,
-		.coordinator_curve = up->identity.curve_public,
+		.key = &up->where,
 		.moves = s->finding.on ? &up->where : NULL,
 		.store = s->store,
 		.tmp = up->tmp,

@@ -44,8 +44,9 @@ struct client {
  * worker's own: slots, the store's bytes, bounds on what a key may cost. */
 struct upstream {
 	struct service *service;
-	const char *at;		  /* its endpoint */
-	struct whereabouts where; /* the same for other threads, where it is found (finding.c) */
+	const char *at; /* its endpoint */
+	struct whereabouts
+		where; /* for other threads: its key; and where it is found (finding.c) */
 	char found_at[FOUND_ENDPOINT_MAX], fingerprint[KEYS_FINGERPRINT_SIZE];
 	uint64_t moved_ms;
 	const char *key;	  /* the path of its public key */

@@ -156,6 +156,7 @@ follow_successor(struct upstream *up)
 		return;
 	log_info("%s has other keys now", up->at);
 	up->identity = now;
+	whereabouts_set_key(&up->where, now.curve_public);
 	keys_fingerprint(up->identity.curve_public, up->fingerprint);
 	link_up_reconnect(up->link);
 }
@@ -280,6 +281,7 @@ load_one(struct service *s, size_t i, char **ret_error)
 		r = check_other_keys(s, i, ret_error);
 	if (r < 0)
 		return r;
+	whereabouts_set_key(&up->where, up->identity.curve_public);
 	r = door_new(&up->door);
 	if (r == 0)
 		r = ticket_book_new(&up->tickets);
@@ -347,7 +349,7 @@ open_shares(struct upstream *up)
 		.identity = &s->identity,
 		.at = up->at,
 		.moves = s->finding.on ? &up->where : NULL,
-		.coordinator = up->identity.curve_public,
+		.key = &up->where,
 		.store = s->store,
 		.tmp = up->tmp,
 		.ctx = s->ctx };

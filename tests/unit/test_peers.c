@@ -14,6 +14,7 @@
 
 #include "common/clock.h"
 #include "common/fs.h"
+#include "discovery/whereabouts.h"
 #include "proto/socket.h"
 #include "tests/unit/store_fixture.h"
 #include "worker/peers/seek.h"
@@ -315,6 +316,7 @@ struct asking {
 	struct place *p;
 	void *ctx;
 	struct identity id, other;
+	struct whereabouts where; /* of the other one's key */
 	struct seeker *seeker;
 };
 
@@ -324,10 +326,12 @@ asking_up(struct asking *a, struct place *p)
 	*a = (struct asking){ .p = p, .ctx = zmq_ctx_new() };
 	assert_int_equal(identity_generate("w1", &a->id), 0);
 	assert_int_equal(identity_generate("other", &a->other), 0);
+	whereabouts_init(&a->where);
+	whereabouts_set_key(&a->where, a->other.curve_public);
 	assert_int_equal(seeker_open(&(struct seeker_conf){ .ctx = a->ctx,
 					     .identity = &a->id,
 					     .coordinator = "tcp://127.0.0.1:9",
-					     .coordinator_curve = a->other.curve_public,
+					     .key = &a->where,
 					     .store = p->store,
 					     .tmp = p->dir,
 					     .wait_ms = WAIT_MS },
@@ -340,6 +344,7 @@ asking_down(struct asking *a)
 {
 	seeker_closep(&a->seeker);
 	zmq_ctx_termp(&a->ctx);
+	whereabouts_done(&a->where);
 	identity_done(&a->id);
 	identity_done(&a->other);
 }

@@ -421,13 +421,19 @@ static void
 test_follows(void **state)
 {
 	struct world *w = *state;
+	char curve[CURVE_KEY_SIZE];
 
 	open_both(w);
 	say_next(w, STRANGER, 1, 1);
 	w->s.up[A].next.serial = 1;
 	w->s.up[A].next.from_s = 1;
+	whereabouts_get_key(&w->s.up[A].where, curve);
+	assert_string_equal(curve, w->keys[A].curve_public);
 	assert_true(step_reads_key(w));
 	assert_string_equal(w->s.up[A].identity.curve_public, w->keys[STRANGER].curve_public);
+	/* and other threads hear of it */
+	whereabouts_get_key(&w->s.up[A].where, curve);
+	assert_string_equal(curve, w->keys[STRANGER].curve_public);
 	assert_false(step_reads_key(w));
 }
 

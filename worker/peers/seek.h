@@ -37,7 +37,8 @@ struct seek;
 struct seeker_conf {
 	void *ctx; /* of ZeroMQ */
 	const struct identity *identity;
-	const char *coordinator, *coordinator_curve;
+	const char *coordinator;
+	struct whereabouts *key;   /* has the coordinator's public CURVE key */
 	struct whereabouts *moves; /* where the coordinator is now; NULL: it stays */
 	struct store *store;
 	const char *tmp; /* a directory on the store's disk */

@@ -202,15 +202,15 @@ ask_cache(struct seeker *s, struct item *i)
 {
 	bool may = i->made && !i->cache_asked && !i->seek->alone;
 	const char *at = s->c.coordinator;
-	char now[FOUND_ENDPOINT_MAX];
+	char now[FOUND_ENDPOINT_MAX], curve[CURVE_KEY_SIZE];
 
 	i->cache_asked = true;
+	whereabouts_get_key(s->c.key, curve);
 	if (s->c.moves) {
 		whereabouts_get(s->c.moves, now);
 		at = now;
 	}
-	return may &&
-	       ask_source(s, i, source_of(s, s->c.coordinator_curve, at, true), &i->seek->by_job);
+	return may && ask_source(s, i, source_of(s, curve, at, true), &i->seek->by_job);
 }
 
 /* The next one that may have it. */

@@ -417,14 +417,15 @@ has_ended(struct shares *s)
 static int
 connect_far(struct shares *s, char **ret_why)
 {
-	char now[FOUND_ENDPOINT_MAX];
+	char now[FOUND_ENDPOINT_MAX], curve[CURVE_KEY_SIZE];
 	const struct tier_dial dial = { .endpoint = s->c.moves ? now : s->c.at,
 		.identity = s->c.identity,
-		.coordinator = s->c.coordinator,
+		.coordinator = curve,
 		.role = "worker",
 		.connect_ms = CONNECT_MS };
 	struct store_in in = { .tmp = s->c.tmp, .request_ms = REQUEST_MS };
 
+	whereabouts_get_key(s->c.key, curve);
 	if (s->c.moves)
 		whereabouts_get(s->c.moves, now);
 	return s->far ? 0 : tier_dial(s->c.ctx, &dial, &in, &s->far, ret_why);

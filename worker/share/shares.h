@@ -37,7 +37,7 @@ struct shares_conf {
 	const struct identity *identity; /* this worker's */
 	const char *at;			 /* the coordinator's endpoint; */
 	struct whereabouts *moves;	 /* or where that is now; NULL: it stays */
-	const char *coordinator;	 /* its public CURVE key */
+	struct whereabouts *key;	 /* has its public CURVE key */
 	struct store *store;		 /* with the blobs of outputs */
 	const char *tmp;		 /* a directory for what is on its way */
 	void *ctx;			 /* of ZeroMQ */
