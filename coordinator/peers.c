@@ -202,14 +202,16 @@ peers_sweep_doomed(struct server *s)
 		peer_remove(s, p);
 }
 
-/* Over ipc there are no keys, and each connection counts for itself. */
+/* Over ipc there are no keys, and each connection counts for itself. A node that has new keys is no
+ * second one. */
 uint64_t
 peer_account(struct server *s, const struct peer *p)
 {
+	const char *node = allowed_keys_newest(&s->keys, p->wire.curve);
 	uint64_t hash;
 
-	if (p->wire.curve[0])
-		hash = table_hash(s->hash_key, p->wire.curve, strlen(p->wire.curve));
+	if (*node)
+		hash = table_hash(s->hash_key, node, strlen(node));
 	else
 		hash = table_hash(s->hash_key, &p->serial, sizeof(p->serial));
 	return MAX2(hash, (uint64_t)1);

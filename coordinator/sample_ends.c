@@ -236,14 +236,16 @@ static void
 note_odd(struct server *s, const struct sample *m, const char *curve, bool other)
 {
 	_cleanup_(freep) char *path = judged_path(s);
-	bool was_withheld = blame_is_withheld(&s->judged, curve, m->kept.client);
+	/* it may have new keys by now */
+	const char *node = allowed_keys_newest(&s->keys, curve);
+	bool was_withheld = blame_is_withheld(&s->judged, node, m->kept.client);
 	char name[KEYS_NAME_MAX + 1];
 	struct judged_note n;
 	enum blame blame;
 
 	memset(&n, 0, sizeof(n));
 	memcpy(n.client, m->kept.client, sizeof(n.client));
-	snprintf(n.worker, sizeof(n.worker), "%s", curve);
+	snprintf(n.worker, sizeof(n.worker), "%s", node);
 	snprintf(name, sizeof(name), "%.64s", peer_worker_name(s, curve));
 	n.alike = !other && panel_is_alike(m->panel, curve);
 	fill_package(m, &n.of);
@@ -251,16 +253,20 @@ note_odd(struct server *s, const struct sample *m, const char *curve, bool other
 	judged_expire(&s->judged, n.of.since_s);
 	/* of one of which enough is known there is nothing to add */
 	note_saved(s, path ? judged_add_note(&s->judged, path, &n) : -ENOMEM);
-	blame = blame_of(&s->judged, curve);
-	if (blame != BLAME_NONE && !judged_find(&s->judged, curve)) {
-		condemn(s, curve, blame == BLAME_UNLIKE);
-	} else if (!was_withheld && blame_is_withheld(&s->judged, curve, n.client)) {
+	blame = blame_of(&s->judged, node);
+	if (blame != BLAME_NONE && !judged_find(&s->judged, node)) {
+		condemn(s, node, blame == BLAME_UNLIKE);
+		if (node != curve && !judged_find(&s->judged, curve))
+			condemn(s, curve, blame == BLAME_UNLIKE);
+	} else if (!was_withheld && blame_is_withheld(&s->judged, node, n.client)) {
 		log_warn("worker=%s key=%s: what it makes for client=%s is not taken any more, and "
 			 "what it put into namespace=%s is purged: of %u packages it was what no "
 			 "other worker makes",
 			name, curve, *n.client ? n.client : "-",
 			*n.of.namespace ? n.of.namespace : "-", BLAME_PACKAGES);
-		purge_worker(s, curve, name, n.of.namespace);
+		purge_worker(s, node, name, n.of.namespace);
+		if (node != curve)
+			purge_worker(s, curve, name, n.of.namespace);
 	}
 	unshared_changed(s);
 	purge_one(s, m, true);

@@ -401,12 +401,13 @@ samples_worker_here(struct server *s, struct peer *p)
 		samples_tell_unshared(s, p);
 }
 
-/* Whose job that was, by the ticket with which it was opened on that worker. */
+/* Whose job that was, by the ticket with which it was opened on that worker: its node's key. */
 static void
 client_of(const struct server *s, const struct peer *p, const Dray__SharedPut *m,
 	char ret[CURVE_KEY_SIZE])
 {
 	enum role role = ROLE_NONE;
+	const char *node;
 
 	*ret = '\0';
 	if (ticket_read(m->ticket.data, m->ticket.len, m->signature.data, m->signature.len,
@@ -414,6 +415,8 @@ client_of(const struct server *s, const struct peer *p, const Dray__SharedPut *m
 		role = allowed_keys_role(&s->keys, ret);
 	if (role != ROLE_CLIENT && role != ROLE_PUBLISHER)
 		memset(ret, 0, CURVE_KEY_SIZE);
+	else if ((node = allowed_keys_newest(&s->keys, ret)) != ret)
+		snprintf(ret, CURVE_KEY_SIZE, "%s", node);
 }
 
 /* Workers that the list names for that namespace. */

@@ -6,7 +6,9 @@
  * is its trust. Registering again changes nothing, since a worker that lies would do that: time
  * does, and an admin's word (drayctl resume). So a client that lies costs nobody else anything.
  *
- * Invariant: there are DOUBTS_MAX at most; the one that was spoken of least lately goes. */
+ * Invariants: there are DOUBTS_MAX at most, DOUBTS_OF_WORKER of one worker, and DOUBTS_OF_ACCOUNT
+ * that are one key's word alone; for a new one that goes which was spoken of least lately. None
+ * goes that keeps an offer shut: where only such are left, no new one is taken. */
 #include "config.h"
 
 #include <stdio.h>
@@ -14,6 +16,8 @@
 #include "coordinator/sched_priv.h"
 
 #define DOUBTS_MAX 256
+#define DOUBTS_OF_WORKER 16
+#define DOUBTS_OF_ACCOUNT 32
 #define UNBELIEVED_MS 600000u
 #define DOUBT_ROUNDS 7 /* 21 hours */
 
@@ -36,9 +40,57 @@ drop(struct sched *s, struct doubt *d)
 	free(d);
 }
 
-/* NULL: no memory. */
+/* Whether an offer is shut by it: a worker that is gone offers nothing. */
+static bool
+holds(struct sched *s, const struct doubt *d)
+{
+	return d->shut && sched_worker_find(s, d->worker);
+}
+
+/* Drops the eldest that may go, of that worker or of that account, or of all (NULL, 0). */
+static bool
+drop_one(struct sched *s, const char *worker, uint64_t account)
+{
+	struct doubt *d, *gone = NULL;
+
+	TAILQ_FOREACH(d, &s->doubts, link)
+	{
+		if ((worker && !streq(d->worker, worker)) || (account && d->account != account))
+			continue;
+		if (!d->shut) {
+			drop(s, d);
+			return true;
+		}
+		if (!gone && !holds(s, d))
+			gone = d;
+	}
+	if (gone)
+		drop(s, gone);
+	return gone != NULL;
+}
+
+/* False: there is no room for another one. */
+static bool
+make_room(struct sched *s, const char *worker, uint64_t account)
+{
+	size_t of_worker = 0, of_account = 0;
+	struct doubt *d;
+
+	TAILQ_FOREACH(d, &s->doubts, link)
+	{
+		of_worker += streq(d->worker, worker);
+		of_account += d->account == account;
+	}
+	if (of_worker >= DOUBTS_OF_WORKER)
+		return drop_one(s, worker, 0);
+	if (of_account >= DOUBTS_OF_ACCOUNT)
+		return drop_one(s, NULL, account);
+	return s->n_doubts < DOUBTS_MAX || drop_one(s, NULL, 0);
+}
+
+/* NULL: no memory, or no room. */
 static struct doubt *
-find_or_make(struct sched *s, const char *worker, const struct digest *toolchain)
+find_or_make(struct sched *s, const char *worker, const struct digest *toolchain, uint64_t account)
 {
 	struct doubt *d = find(s, worker, toolchain);
 
@@ -47,11 +99,11 @@ find_or_make(struct sched *s, const char *worker, const struct digest *toolchain
 		TAILQ_INSERT_TAIL(&s->doubts, d, link);
 		return d;
 	}
+	if (!make_room(s, worker, account))
+		return NULL;
 	d = calloc(1, sizeof(*d));
 	if (!d)
 		return NULL;
-	if (s->n_doubts == DOUBTS_MAX)
-		drop(s, TAILQ_FIRST(&s->doubts));
 	snprintf(d->worker, sizeof(d->worker), "%s", worker);
 	d->toolchain = *toolchain;
 	TAILQ_INSERT_TAIL(&s->doubts, d, link);
@@ -63,7 +115,7 @@ bool
 doubt_says(struct sched *s, const struct sched_worker *w, const struct digest *toolchain,
 	uint64_t account)
 {
-	struct doubt *d = find_or_make(s, w->name, toolchain);
+	struct doubt *d = find_or_make(s, w->name, toolchain, account);
 
 	if (!d || d->shut)
 		return false;

@@ -287,6 +287,23 @@ allowed_keys_find(const struct allowed_keys *a, const char *curve_public)
 	return k && !k->revoked && !k->over ? k : NULL;
 }
 
+const char *
+allowed_keys_newest(const struct allowed_keys *a, const char *curve_public)
+{
+	const struct allowed_key *old = find(a, curve_public);
+
+	if (!old || !old->until_s || !old->name[0])
+		return curve_public;
+	for (size_t i = 0; i < a->n; i++) {
+		const struct allowed_key *k = &a->v[i];
+
+		if (!k->until_s && !k->revoked && k->role == old->role &&
+			streq(k->name, old->name) && streq(k->namespace, old->namespace))
+			return k->curve_public;
+	}
+	return curve_public;
+}
+
 bool
 allowed_keys_is_revoked(const struct allowed_keys *a, const char *curve_public)
 {

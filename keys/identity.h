@@ -122,6 +122,10 @@ int allowed_keys_parse(
 	const char *text, size_t n, struct allowed_keys *ret, struct keys_fault *ret_fault);
 /* The key's line, or NULL: there is none, or it is revoked, or over. */
 const struct allowed_key *allowed_keys_find(const struct allowed_keys *a, const char *curve_public);
+/* The key that has come in this one's place: that of the line with its role, name and namespace
+ * which has no until=; curve_public itself: there is none. What is counted for each key is so
+ * counted for a node once. The list's, or the argument. */
+const char *allowed_keys_newest(const struct allowed_keys *a, const char *curve_public);
 /* Whether there is such a line, which is revoked. */
 bool allowed_keys_is_revoked(const struct allowed_keys *a, const char *curve_public);
 enum role allowed_keys_role(const struct allowed_keys *a, const char *curve_public);

@@ -200,6 +200,14 @@ test_until(void **state)
 	assert_int_equal(allowed_keys_parse(text, strlen(text), &keys, &f), 0);
 	assert_true(allowed_keys_may_be(&keys, KEY_A, "w"));
 	assert_true(allowed_keys_may_be(&keys, KEY_B, "w"));
+	/* both are one node's */
+	assert_string_equal(allowed_keys_newest(&keys, KEY_A), KEY_B);
+	assert_string_equal(allowed_keys_newest(&keys, KEY_B), KEY_B);
+	assert_string_equal(allowed_keys_newest(&keys, ""), "");
+	allowed_keys_done(&keys);
+	snprintf(text, sizeof(text), "worker %s w until=5 revoked\nclient %s w\n", KEY_A, KEY_B);
+	assert_int_equal(allowed_keys_parse(text, strlen(text), &keys, &f), 0);
+	assert_string_equal(allowed_keys_newest(&keys, KEY_A), KEY_A);
 	allowed_keys_done(&keys);
 	snprintf(text, sizeof(text), "worker %s w\nworker %s w\n", KEY_A, KEY_B);
 	assert_int_equal(allowed_keys_parse(text, strlen(text), &keys, &f), -EBADMSG);

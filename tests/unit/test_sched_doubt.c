@@ -234,6 +234,45 @@ test_bounds(void **state)
 	assert_int_equal(stats(w).doubted, 0);
 }
 
+/* One that keeps an offer shut stays, whatever else is said, and an admin can end it. */
+static void
+test_shut_stays(void **state)
+{
+	struct world *w = *state;
+	struct sched_worker *a = worker_of(w, "a", 1, 36, 1, 1);
+
+	denounce(w, 1, 7, 1, a);
+	denounce(w, 2, 8, 1, a);
+	assert_int_equal(view(a).n_doubted, 1);
+	for (unsigned i = 0; i < 300; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "w%u", i);
+		denounce(w, 10 + i, 20 + i, 10 + i, worker_of(w, name, 1, 36, 10 + i, 1));
+	}
+	assert_int_equal(view(a).n_doubted, 1);
+	assert_true(sched_worker_believe(w->s, "a", w->now));
+	assert_int_equal(view(a).n_doubted, 0);
+}
+
+/* One key's words end its own eldest, and not what another key has said. */
+static void
+test_one_keys_words(void **state)
+{
+	struct world *w = *state;
+	struct sched_worker *a = worker_of(w, "a", 1, 36, 1, 1);
+
+	denounce(w, 1, 7, 1, a);
+	for (unsigned i = 0; i < 300; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "w%u", i);
+		denounce(w, 10 + i, 9, 10 + i, worker_of(w, name, 1, 36, 10 + i, 1));
+	}
+	denounce(w, 2, 8, 1, a);
+	assert_int_equal(view(a).n_doubted, 1);
+}
+
 int
 main(void)
 {
@@ -244,6 +283,8 @@ main(void)
 		T(test_waiting),
 		T(test_admin),
 		T(test_bounds),
+		T(test_shut_stays),
+		T(test_one_keys_words),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
