@@ -44,7 +44,12 @@ drop(struct sched *s, struct doubt *d)
 static bool
 holds(struct sched *s, const struct doubt *d)
 {
-	return d->shut && sched_worker_find(s, d->worker);
+	const struct sched_worker *w;
+
+	TAILQ_FOREACH(w, &s->live, all_link)
+	if (d->shut && streq(w->name, d->worker))
+		return true;
+	return false;
 }
 
 /* Drops the eldest that may go, of that worker or of that account, or of all (NULL, 0). */

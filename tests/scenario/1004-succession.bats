@@ -50,7 +50,7 @@ registered() {
   hold "$WORKER_PID" app
   export DRAY_CACHE_DIR=$FARM/boss-cache
   exits 0 env DRAY_IDENTITY="$FARM/keys/boss" "$DRAYCTL" status --remote
-  exits 0 ctl key rotate --overlap 4s
+  exits 0 ctl key rotate --overlap $((4 * PATIENCE))s
   said out 'keep a copy'
   # the admin's own program hears of it, too
   exits 0 env DRAY_IDENTITY="$FARM/keys/boss" "$DRAYCTL" status --remote
@@ -80,7 +80,7 @@ registered() {
   mkdir -p "$FARM/home-late"
   printf '[client]\ncoordinator = %s\ncoordinator_key = %s\nidentity = %s\n' "$COORDINATOR_EP" "$FARM/keys/coordinator.pub" "$FARM/keys/late" >"$FARM/home-late/dray.conf"
   (unset DRAY_COORDINATOR DRAY_COORDINATOR_KEY DRAY_IDENTITY
-    export DRAY_CONFIG=$FARM/home-late/dray.conf DRAY_CACHE_DIR=$FARM/late-cache DRAY_CONNECT_MS=1500
+    export DRAY_CONFIG=$FARM/home-late/dray.conf DRAY_CACHE_DIR=$FARM/late-cache DRAY_CONNECT_MS=$((1500 * PATIENCE))
     run "$DRAY" doctor --json
     jq -e 'any(.[]; .check == "farm" and .finding == "bad")' <<<"$output"
     TOKEN=$(ctl token create --role client 2>/dev/null)

@@ -26,7 +26,7 @@ login() {
 }
 # sees WHO FINDING: what dray doctor says of the farm to that user.
 sees() {
-  DRAY_CONFIG=$FARM/home-$1/dray.conf DRAY_CACHE_DIR=$FARM/cache-$1 DRAY_CONNECT_MS=2000 "$DRAY" doctor --json >"$LOGS/doctor" 2>&1 3>&- || true
+  DRAY_CONFIG=$FARM/home-$1/dray.conf DRAY_CACHE_DIR=$FARM/cache-$1 DRAY_CONNECT_MS=$((2000 * PATIENCE)) "$DRAY" doctor --json >"$LOGS/doctor" 2>&1 3>&- || true
   jq -e --arg f "$2" 'any(.[]; .check == "farm" and .finding == $f)' "$LOGS/doctor" >/dev/null
 }
 coordinator_again() {

@@ -36,6 +36,7 @@ doctor_says() {
   jq -es '[.[] | select(.event == "toolchain" and .good and .who == "client" and (.text | endswith(": given")))] | length == 2' "$LOGS/events"
 }
 
+# bats test_tags=long
 @test "what could not be given is said, and not tried again soon; without the admin's word nothing is" {
   package "$WORK/one" one lib
   allow client client

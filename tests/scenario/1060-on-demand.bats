@@ -64,7 +64,7 @@ demanded() {
 # from_client SECONDS: worker 1 was given up for so long, and the client was asked.
 from_client() {
   given_up 1 "$1"
-  [ "$(demanded client data)" -lt 6000 ]
+  [ "$(demanded client data)" -lt $((6000 * PATIENCE)) ]
   [ "$(job app bytes_sent)" -gt $SIZE ]
   same_as_plain "$WORK/app"
 }
@@ -90,7 +90,7 @@ from_client() {
   first_part '' -o worker.peer_wait_ms=700
   kill -STOP "${WORKER_PIDS[w1]}"
   second_part
-  [ "$(demanded client data)" -lt 6000 ]
+  [ "$(demanded client data)" -lt $((6000 * PATIENCE)) ]
   kill -CONT "${WORKER_PIDS[w1]}"
   let_go
   same_as_plain "$WORK/app"
