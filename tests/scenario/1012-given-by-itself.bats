@@ -11,6 +11,7 @@ doctor_says() {
   "$DRAY" doctor 2>&1 | grep -q "$1"
 }
 
+# bats test_tags=long
 @test "a build with a toolchain that no worker has is compiled at home, and the toolchain is given behind it: once, however many units ask" {
   package "$WORK/one" one lib
   dependency "$WORK/one" part
