@@ -27,6 +27,7 @@
 #include "toolchain/toolchain.h"
 
 #define FLUSH_MS 200
+#define GONE_MS 5000 /* for which it waits until its parent has ended */
 #define NICE 19
 #define FAILED_MAX 6 /* workers; then it is given up */
 #define FULL_MAX 40  /* looks at whether one is free, */
@@ -431,6 +432,7 @@ go_apart(void)
 {
 	int ends[2];
 	pid_t pid;
+	const pid_t parent = getpid();
 	char c;
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
@@ -441,12 +443,15 @@ go_apart(void)
 		close(ends[1]);
 		while (read(ends[0], &c, 1) < 0 && errno == EINTR)
 			;
+		/* its files close a moment before it is gone */
+		for (unsigned i = 0; i < GONE_MS && getppid() == parent; i++)
+			poll(NULL, 0, 1);
 		if (!background_withdraw())
 			_exit(PUSH_FAILED);
 		return true;
 	}
+	/* the other end closes when this process does */
 	close(ends[0]);
-	close(ends[1]);
 	return false;
 }
 

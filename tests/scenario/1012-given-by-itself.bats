@@ -11,7 +11,6 @@ doctor_says() {
   "$DRAY" doctor 2>&1 | grep -q "$1"
 }
 
-# bats test_tags=long
 @test "a build with a toolchain that no worker has is compiled at home, and the toolchain is given behind it: once, however many units ask" {
   package "$WORK/one" one lib
   dependency "$WORK/one" part
@@ -37,7 +36,6 @@ doctor_says() {
   jq -es '[.[] | select(.event == "toolchain" and .good and .who == "client" and (.text | endswith(": given")))] | length == 2' "$LOGS/events"
 }
 
-# bats test_tags=long
 @test "what could not be given is said, and not tried again soon; without the admin's word nothing is" {
   package "$WORK/one" one lib
   allow client client
