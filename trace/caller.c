@@ -197,3 +197,15 @@ trace_caller_who(struct trace_caller *c, const struct seccomp_notif *req)
 	}
 	return TRACE_BY_MACRO;
 }
+
+bool
+trace_caller_program(pid_t pid, char ret[PATH_MAX])
+{
+	char link[64];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/%ld/exe", (long)pid);
+	n = readlink(link, ret, PATH_MAX - 1);
+	ret[MAX2(n, (ssize_t)0)] = '\0';
+	return n >= 0;
+}

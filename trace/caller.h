@@ -44,6 +44,8 @@ enum trace_who trace_caller_who(struct trace_caller *c, const struct seccomp_not
 /* The file that the calling instruction lies in, as the kernel names it. False: it lies in none, or
  * that cannot be read. */
 bool trace_caller_file(const struct seccomp_notif *req, char ret[PATH_MAX]);
+/* The program that this process runs, as the kernel names it. False: it is gone. */
+bool trace_caller_program(pid_t pid, char ret[PATH_MAX]);
 
 /* For tests: reads the ranges of code from a text like /proc/PID/maps, without those of the file
  * that is mapped at `not`. 0 or -ENOMEM. */

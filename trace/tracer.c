@@ -21,6 +21,7 @@
 #include "common/process/procfs.h"
 #include "trace/asked.h"
 #include "trace/attach.h"
+#include "trace/caller.h"
 #include "trace/filter.h"
 #include "trace/listener.h"
 #include "trace/paths.h"
@@ -246,18 +247,6 @@ in_child(void *arg)
 /* ---- here */
 
 static bool
-program_of(pid_t pid, char ret[PATH_MAX])
-{
-	char link[64];
-	ssize_t n;
-
-	snprintf(link, sizeof(link), "/proc/%ld/exe", (long)pid);
-	n = readlink(link, ret, PATH_MAX - 1);
-	ret[MAX2(n, (ssize_t)0)] = '\0';
-	return n >= 0;
-}
-
-static bool
 is_make(const char *exe)
 {
 	static const char *const names[] = { "cmake", "gmake", "make", "ninja", "samu" };
@@ -301,7 +290,7 @@ caller_program(struct tracer *r)
 	if (c->known && c->pid == pid && c->runs == r->runs && now - c->when < RECENT_MS &&
 		c->known->program)
 		return c->known;
-	if (!program_of(pid, exe))
+	if (!trace_caller_program(pid, exe))
 		return NULL;
 	*c = (struct recent){ .pid = pid, .when = now, .known = know(r, exe) };
 	c->runs = r->runs;
@@ -364,7 +353,7 @@ by(void *arg)
 		return k->is_make ? WATCH_BY_MAKE : WATCH_BY_OTHER;
 	if (!r->watch.linker && (streq(name, "rustc") || streq(name, "clippy-driver")))
 		return WATCH_BY_COMPILER;
-	if (!program_of(r->pid, compiler))
+	if (!trace_caller_program(r->pid, compiler))
 		return WATCH_BY_COMPILER;
 	return !r->watch.linker && streq(exe, compiler) ? WATCH_BY_COMPILER : WATCH_BY_OTHER;
 }
@@ -475,7 +464,7 @@ find_rest(struct tracer *r)
 	for (size_t i = 0; i < MIN2(r->n_started, (size_t)STARTED); i++) {
 		pid_t pid = r->started[(r->n_started - 1 - i) % STARTED];
 
-		if (pid != r->pid && program_of(pid, r->rest))
+		if (pid != r->pid && trace_caller_program(pid, r->rest))
 			return path_basename(r->rest);
 	}
 	return NULL;

@@ -143,3 +143,21 @@ ledger_is_late(const char *name)
 	return ends_with(name, ".rlib") || ends_with(name, ".a") || ends_with(name, ".so") ||
 	       ends_with(name, ".dwp");
 }
+
+void
+ledger_fill(const struct ledger *r, struct joblog_entry *e)
+{
+	e->worker = *r->worker ? r->worker : NULL;
+	e->coordinator = *r->worker && *r->coordinator ? r->coordinator : NULL;
+	e->half = r->half;
+	e->rmeta_us = r->rmeta_us;
+	e->pack_us = r->pack_us;
+	e->queue_us = r->queue_us;
+	e->queue_why = *r->queue_why ? r->queue_why : NULL;
+	e->upload_us = r->upload_us;
+	e->compile_us = r->compile_us;
+	e->download_us = r->download_us;
+	e->bytes_sent = r->bytes_sent;
+	e->bytes_received = r->bytes_received;
+	e->trace = r->traced ? &r->trace : NULL;
+}

@@ -92,6 +92,8 @@ void ledger_unmapp(struct ledger **r);
  * promises.
  */
 void ledger_take(const struct ledger *shared, struct ledger *ret);
+/* What it says of the unit, for its line of the job log; *r outlives *e. */
+void ledger_fill(const struct ledger *r, struct joblog_entry *e);
 
 /* Whether rustc makes an output of this name while it links or afterwards: crates, archives, what
  * is linked, packed debug information. */

@@ -110,26 +110,6 @@ load_conf(struct wrap *w)
 	return wrap_load_conf(&w->conf, &w->conf_error);
 }
 
-static void
-fill_from_ledger(const struct wrap *w, struct joblog_entry *e)
-{
-	const struct ledger *r = &w->ledger;
-
-	e->worker = *r->worker ? r->worker : NULL;
-	e->coordinator = *r->worker && *r->coordinator ? r->coordinator : NULL;
-	e->half = r->half;
-	e->rmeta_us = r->rmeta_us;
-	e->pack_us = r->pack_us;
-	e->queue_us = r->queue_us;
-	e->queue_why = *r->queue_why ? r->queue_why : NULL;
-	e->upload_us = r->upload_us;
-	e->compile_us = r->compile_us;
-	e->download_us = r->download_us;
-	e->bytes_sent = r->bytes_sent;
-	e->bytes_received = r->bytes_received;
-	e->trace = r->traced ? &r->trace : NULL;
-}
-
 /* Fills in the unit's name and the units that it needs. Without memory the log lacks them. */
 static void
 fill_unit(const struct rustc_call *c, struct buf *stem, struct buf *externs, struct joblog_entry *e)
@@ -195,7 +175,7 @@ write_log(struct wrap *w, int status)
 	e.exit_status = spawn_shown(status);
 	e.signal = spawn_signal(status);
 	if (w->dispatched)
-		fill_from_ledger(w, &e);
+		ledger_fill(&w->ledger, &e);
 	e.queue_us += w->made_us;
 	if (streq(w->where, "farm"))
 		e.worker_key = *w->ledger.worker_key ? w->ledger.worker_key : NULL;

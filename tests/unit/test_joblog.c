@@ -62,11 +62,11 @@ read_lines(const char *path, json_t **ret_last)
 	size_t n = 0;
 
 	assert_int_equal(fs_read_file(path, 64 << 20, &b), 0);
-	for (p = (char *)b.p; p != NULL && *p != '\0'; p = nl + 1) {
+	for (p = (char *)b.p; p != NULL && p < (char *)b.p + b.n; p = nl + 1) {
 		json_error_t err;
 		json_t *j;
 
-		nl = strchr(p, '\n');
+		nl = memchr(p, '\n', (size_t)((char *)b.p + b.n - p));
 		assert_non_null(nl);
 		j = json_loadb(p, (size_t)(nl - p), JSON_REJECT_DUPLICATES, &err);
 		if (j == NULL)
